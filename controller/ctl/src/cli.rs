@@ -1,0 +1,220 @@
+//! The command line: which verbs there are, and what all of them have in common.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+use crate::client::Client;
+use crate::error::Result;
+use crate::state::State;
+use crate::ui::{Color, Ui};
+use crate::verbs;
+
+/// Looks after the stacks of coding agents: says what is wanted, and shows what is there
+#[derive(Debug, Parser)]
+#[command(
+    name = "ctl",
+    version,
+    subcommand_value_name = "VERB",
+    help_template = HELP,
+    max_term_width = 100
+)]
+pub struct Cli {
+    // The variable is read by us: clap would show the option in usages as if it were required.
+    /// The controller's state folder [default: ~/.local/state/agent-harness] [env: HARNESS_STATE]
+    #[arg(long, global = true, value_name = "DIR")]
+    state: Option<PathBuf>,
+
+    /// When to use colours: auto, always or never; auto heeds NO_COLOR
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        default_value = "auto",
+        hide_possible_values = true
+    )]
+    pub(crate) color: Color,
+
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+/// The verbs in groups. A test holds that each is named here, with its own words.
+const HELP: &str = "\
+{about-with-newline}
+{usage-heading} {usage}
+
+A NAME is 3, agent-3, agent/agent-3, stack/NAME or infra/NAME.
+
+Say what is wanted
+  apply       Create or change objects from spec files
+  diff        Show what an apply would change and do
+  edit        Edit an object's spec file
+  delete      Stop an agent and move what it made to the trash
+  undelete    Bring a deleted agent back
+  trash       List what can be brought back
+  approve     Let deletions through that the guard holds back
+  restart     Restart an agent's processes
+
+See what is there
+  get         List objects
+  describe    Show everything about an object
+  wait        Wait until objects are ready, deleted, or in a condition
+  events      Show what happened
+  logs        Show logs of processes and setup steps
+  url         Print an agent's URLs
+  env         Print an agent's environment
+  info        Show which controller runs here
+
+Work inside an agent
+  exec        Run a command in an agent's worktree and environment
+  psql        Open an agent's database, or run one query
+
+Write specs
+  validate    Check spec files, without a controller
+  explain     Explain a field: ctl explain agent.spec.worktree
+  schema      Print the JSON Schema of a kind
+
+  completion  Print a script that completes ctl's words in a shell
+
+Options
+{options}
+
+Exit codes: 0 done · 1 failed · 2 usage · 3 not ready in time · 4 blocked
+`ctl help VERB` says more about a verb.
+";
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Apply(verbs::apply::ApplyArgs),
+    Diff(verbs::diff::DiffArgs),
+    Edit(verbs::edit::EditArgs),
+    Delete(verbs::delete::DeleteArgs),
+    Undelete(verbs::undelete::UndeleteArgs),
+    Trash(verbs::trash::TrashArgs),
+    Approve(verbs::approve::ApproveArgs),
+    Restart(verbs::restart::RestartArgs),
+    Get(verbs::get::GetArgs),
+    Describe(verbs::describe::DescribeArgs),
+    Wait(verbs::wait::WaitArgs),
+    Events(verbs::events::EventsArgs),
+    Logs(verbs::logs::LogsArgs),
+    Url(verbs::url::UrlArgs),
+    Env(verbs::env::EnvArgs),
+    #[command(alias = "version")]
+    Info(verbs::info::InfoArgs),
+    Exec(verbs::exec::ExecArgs),
+    Psql(verbs::psql::PsqlArgs),
+    Validate(verbs::validate::ValidateArgs),
+    Explain(verbs::explain::ExplainArgs),
+    Schema(verbs::schema::SchemaArgs),
+    Completion(verbs::completion::CompletionArgs),
+}
+
+impl Cli {
+    /// Carries out the verb.
+    pub(crate) async fn run(self, ui: &mut Ui) -> Result {
+        let state = self.state.or_else(|| {
+            std::env::var_os("HARNESS_STATE").filter(|name| !name.is_empty()).map(PathBuf::from)
+        });
+        let client = || State::new(state.clone()).map(Client::new);
+        match self.verb {
+            Verb::Apply(args) => verbs::apply::run(args, &client()?, ui).await,
+            Verb::Diff(args) => verbs::diff::run(args, &client()?, ui).await,
+            Verb::Edit(args) => verbs::edit::run(args, &client()?, ui).await,
+            Verb::Delete(args) => verbs::delete::run(args, &client()?, ui).await,
+            Verb::Undelete(args) => verbs::undelete::run(args, &client()?, ui).await,
+            Verb::Trash(args) => verbs::trash::run(args, &client()?, ui).await,
+            Verb::Approve(args) => verbs::approve::run(args, &client()?, ui).await,
+            Verb::Restart(args) => verbs::restart::run(args, &client()?, ui).await,
+            Verb::Get(args) => verbs::get::run(args, &client()?, ui).await,
+            Verb::Describe(args) => verbs::describe::run(args, &client()?, ui).await,
+            Verb::Wait(args) => verbs::wait::run(args, &client()?, ui).await,
+            Verb::Events(args) => verbs::events::run(args, &client()?, ui).await,
+            Verb::Logs(args) => verbs::logs::run(args, &client()?, ui).await,
+            Verb::Url(args) => verbs::url::run(args, &client()?, ui).await,
+            Verb::Env(args) => verbs::env::run(args, &client()?, ui).await,
+            Verb::Info(args) => verbs::info::run(args, &client()?, ui).await,
+            Verb::Exec(args) => verbs::exec::run(args, &client()?, ui).await,
+            Verb::Psql(args) => verbs::psql::run(args, &client()?, ui).await,
+            Verb::Validate(args) => verbs::validate::run(&args, ui),
+            Verb::Explain(args) => verbs::explain::run(&args, ui),
+            Verb::Schema(args) => verbs::schema::run(&args, ui),
+            Verb::Completion(args) => verbs::completion::run(&args, ui),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_help_names_every_verb_in_its_own_words() {
+        for verb in Cli::command().get_subcommands() {
+            let about = verb.get_about().map(ToString::to_string).unwrap_or_default();
+            let line = format!("\n  {:11} {about}\n", verb.get_name());
+            assert!(HELP.contains(&line), "not in the help:{line}");
+        }
+    }
+
+    #[test]
+    fn the_help_reads_well() {
+        insta::assert_snapshot!(Cli::command().render_help(), @"
+        Looks after the stacks of coding agents: says what is wanted, and shows what is there
+
+        Usage: ctl [OPTIONS] <VERB>
+
+        A NAME is 3, agent-3, agent/agent-3, stack/NAME or infra/NAME.
+
+        Say what is wanted
+          apply       Create or change objects from spec files
+          diff        Show what an apply would change and do
+          edit        Edit an object's spec file
+          delete      Stop an agent and move what it made to the trash
+          undelete    Bring a deleted agent back
+          trash       List what can be brought back
+          approve     Let deletions through that the guard holds back
+          restart     Restart an agent's processes
+
+        See what is there
+          get         List objects
+          describe    Show everything about an object
+          wait        Wait until objects are ready, deleted, or in a condition
+          events      Show what happened
+          logs        Show logs of processes and setup steps
+          url         Print an agent's URLs
+          env         Print an agent's environment
+          info        Show which controller runs here
+
+        Work inside an agent
+          exec        Run a command in an agent's worktree and environment
+          psql        Open an agent's database, or run one query
+
+        Write specs
+          validate    Check spec files, without a controller
+          explain     Explain a field: ctl explain agent.spec.worktree
+          schema      Print the JSON Schema of a kind
+
+          completion  Print a script that completes ctl's words in a shell
+
+        Options
+              --state <DIR>   The controller's state folder [default: ~/.local/state/agent-harness] [env:
+                              HARNESS_STATE]
+              --color <WHEN>  When to use colours: auto, always or never; auto heeds NO_COLOR [default:
+                              auto]
+          -h, --help          Print help
+          -V, --version       Print version
+
+        Exit codes: 0 done · 1 failed · 2 usage · 3 not ready in time · 4 blocked
+        `ctl help VERB` says more about a verb.
+        ");
+    }
+}

@@ -1,0 +1,78 @@
+//! `ctl psql`: an agent's database, with the user's own psql, or without one for a single query.
+
+mod connection;
+mod query;
+
+use std::ffi::OsString;
+use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
+use std::process::Command;
+
+use agent_harness_model::id::ObjectKey;
+
+use crate::client::Client;
+use crate::error::{Failure, Result};
+use crate::lookup;
+use crate::ui::Ui;
+use connection::Connection;
+
+/// How psql is told how long a server may take to let it in.
+const TIMEOUT: &str = "PGCONNECT_TIMEOUT";
+
+/// Open an agent's database, or run one query
+///
+/// It runs the psql of this machine as the agent's own role. A single query works without psql.
+#[derive(Debug, clap::Args)]
+pub struct PsqlArgs {
+    /// The agent
+    #[arg(value_name = "NAME")]
+    name: ObjectKey,
+    /// A query to run instead of opening a session
+    #[arg(value_name = "QUERY")]
+    query: Option<String>,
+    /// Arguments for psql
+    #[arg(value_name = "ARGS", last = true)]
+    args: Vec<OsString>,
+}
+
+/// Carries it out.
+pub async fn run(args: PsqlArgs, client: &Client, ui: &mut Ui) -> Result {
+    let environment = lookup::environment(client, &args.name).await?;
+    let connection = Connection::find(&environment.variables).ok_or_else(|| {
+        Failure::failed(format!("{} has no database in its environment", args.name)).hint(
+            "give its Stack `env: {PGHOST: ${database.host}, PGPORT: ${database.port}, \
+             PGUSER: ${database.user}, PGPASSWORD: ${database.password}, PGDATABASE: ${database.name}}`",
+        )
+    })?;
+    match (find_psql(), &args.query) {
+        (Some(psql), _) => Err(exec(&psql, &connection, args)),
+        (None, Some(query)) if args.args.is_empty() => query::run(&connection, query, ui).await,
+        (None, _) => Err(Failure::failed("psql is not installed")
+            .hint("apt-get install postgresql-client")
+            .hint(format!("without it: ctl psql {} 'select 1'", args.name.name))),
+    }
+}
+
+/// Becomes psql. The password goes through the environment, never through an argument.
+fn exec(psql: &PathBuf, connection: &Connection, args: PsqlArgs) -> Failure {
+    let mut command = Command::new(psql);
+    if let Some(query) = args.query {
+        command.arg("--command").arg(query);
+    }
+    // These would lead somewhere else.
+    for name in ["PGSERVICE", "PGHOSTADDR", "PGPASSFILE"] {
+        command.env_remove(name);
+    }
+    // Without it psql waits for ever for a server that is stopped.
+    if std::env::var_os(TIMEOUT).is_none() {
+        command.env(TIMEOUT, query::PATIENCE.as_secs().to_string());
+    }
+    let error = command.args(args.args).envs(connection.variables()).exec();
+    Failure::failed(format!("{}: {error}", psql.display()))
+}
+
+/// The user's own psql.
+fn find_psql() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).map(|folder| folder.join("psql")).find(|psql| psql.is_file())
+}

@@ -1,0 +1,120 @@
+//! What can be said on the command line, and the defaults.
+
+use std::path::PathBuf;
+
+use agent_harness_model::spec::Duration;
+use clap::{Parser, Subcommand};
+
+use crate::core::Config;
+
+/// Gives each coding agent on this host its own development stack
+#[derive(Debug, Parser)]
+#[command(name = "controller", version, max_term_width = 100)]
+pub struct Args {
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Watch a folder of specs and bring about what they say
+    Run(RunArgs),
+    /// Bring about what the specs say, then end
+    ///
+    /// Removals are carried out as well. Exit codes: 0 everything is Ready, or suspended on request; 1 failed;
+    /// 2 wrong usage; 3 not Ready in time; 4 not Ready, and what is missing does not come by itself.
+    Once(OnceArgs),
+    /// Stop everything of a state folder: agents first, then the shared services
+    Down(DownArgs),
+    /// Serve the embedded object store; the controller starts this itself
+    #[command(hide = true)]
+    ObjectStore {
+        /// Its configuration file
+        #[arg(long)]
+        config: PathBuf,
+    },
+}
+
+/// The two folders.
+#[derive(Debug, clap::Args)]
+pub struct Folders {
+    /// The folder of specs
+    #[arg(long, value_name = "DIR", default_value = "specs")]
+    pub specs: PathBuf,
+    #[command(flatten)]
+    pub state: StateFolder,
+    /// Take over a state folder that served another folder of specs
+    #[arg(long)]
+    pub adopt: bool,
+}
+
+/// The state folder.
+#[derive(Debug, clap::Args)]
+pub struct StateFolder {
+    /// The state folder [default: ~/.local/state/agent-harness]
+    #[arg(long, value_name = "DIR", env = "HARNESS_STATE")]
+    pub state: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct RunArgs {
+    #[command(flatten)]
+    pub folders: Folders,
+    /// Stop all processes on the way out: for demos
+    #[arg(long)]
+    pub stop_agents_on_exit: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct OnceArgs {
+    #[command(flatten)]
+    pub folders: Folders,
+    /// How long it may take
+    #[arg(long, value_name = "TIME", default_value = "120s")]
+    pub timeout: Duration,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct DownArgs {
+    #[command(flatten)]
+    pub state: StateFolder,
+    /// Destroy the data as well: worktrees, databases, buckets, also those in the trash
+    #[arg(long)]
+    pub purge: bool,
+    /// Do it without asking
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// The state folder that was named, else `$XDG_STATE_HOME/agent-harness`, else `~/.local/state/agent-harness`.
+pub fn state_folder(named: Option<PathBuf>) -> Option<PathBuf> {
+    let variable = |name: &str| std::env::var_os(name).map(PathBuf::from);
+    named.or_else(|| {
+        let base = variable("XDG_STATE_HOME")
+            .filter(|path| path.is_absolute())
+            .or_else(|| variable("HOME").map(|home| home.join(".local/state")))?;
+        Some(base.join("agent-harness"))
+    })
+}
+
+impl Folders {
+    /// The setup that was asked for.
+    pub fn config(self) -> Result<Config, std::process::ExitCode> {
+        let Self { specs, state, adopt } = self;
+        let config =
+            Config::new(specs, state.folder()?).map_err(|error| super::say::failed(&error))?;
+        Ok(Config { adopt, ..config })
+    }
+}
+
+impl StateFolder {
+    /// The folder to use.
+    pub fn folder(self) -> Result<PathBuf, std::process::ExitCode> {
+        state_folder(self.state).ok_or_else(|| {
+            super::say::problem(
+                "no state folder: neither HOME nor XDG_STATE_HOME is set; name it with --state DIR",
+            );
+            std::process::ExitCode::from(2)
+        })
+    }
+}

@@ -1,0 +1,106 @@
+//! What of the specs is not brought about yet, why, and whether that can still change by itself.
+
+use std::collections::BTreeMap;
+
+use agent_harness_model::status::{ConditionType, Phase, Status, Truth};
+use jiff::Timestamp;
+
+use crate::core::{Core, Progress};
+use crate::ledger::{Deletion, ObjectRecord};
+use crate::publish;
+use crate::view::View;
+
+/// What is missing of one object, or of the whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Missing {
+    /// Why it is not there, in words.
+    pub why: String,
+    /// It does not get there by itself.
+    pub stuck: bool,
+}
+
+/// All that is missing, by what it is missing of.
+pub fn missing(core: &Core) -> BTreeMap<String, Missing> {
+    let mut missing = BTreeMap::new();
+    let mut add = |what: String, why: String, stuck| {
+        missing.entry(what).or_insert(Missing { why, stuck });
+    };
+    if core.progress() < Progress::Working {
+        add("the specs".to_owned(), "not looked at yet".to_owned(), false);
+        return missing;
+    }
+    let view = core.view();
+    if let Some(why) = &view.intake.frozen {
+        add("the specs".to_owned(), why.clone(), true);
+    }
+    if view.intake.ask_again.is_some() {
+        let why = "a file is away, and may only be on its way to another name";
+        add("a removal".to_owned(), why.to_owned(), false);
+    }
+    let now = Timestamp::now();
+    let records: Vec<ObjectRecord> = core.ledger().records().cloned().collect();
+    for record in &records {
+        let what = record.key.to_string();
+        match &record.deletion {
+            Some(deletion) if is_out(deletion, now) => {}
+            Some(_) => add(format!("{what} (leaving)"), leaving(core, record), false),
+            None => {
+                if let Some(problem) = not_there(core, &view, record) {
+                    add(what, problem.why, problem.stuck);
+                }
+            }
+        }
+    }
+    for problem in &view.problems {
+        let what =
+            problem.object.as_ref().map_or_else(|| problem.file.clone(), ToString::to_string);
+        add(what, problem.line(), true);
+    }
+    missing
+}
+
+/// Whether nothing of a deletion is left to be done for now.
+fn is_out(deletion: &Deletion, now: Timestamp) -> bool {
+    deletion.trashed_at.is_some() && !deletion.purge && now < deletion.until
+}
+
+/// Why a live object is not as its spec says.
+fn not_there(core: &Core, view: &View, record: &ObjectRecord) -> Option<Missing> {
+    let key = &record.key;
+    let moving = |why: &str| Some(Missing { why: why.to_owned(), stuck: false });
+    let Some(status) = publish::one(core, key).and_then(|object| object.status) else {
+        return moving("not looked at yet");
+    };
+    if status.observed_generation < record.generation {
+        return moving("its spec is new");
+    }
+    let problem = view.problems_of(key).into_iter().next();
+    let blocked = view.intake.blocked.get(key);
+    let in_the_way = problem.or_else(|| blocked.map(|why| format!("cannot leave: {why}")));
+    let works = matches!(status.phase, Phase::Ready | Phase::Suspended);
+    match (in_the_way, works) {
+        (None, true) => None,
+        (Some(why), works) => Some(Missing { why, stuck: works || status.is_stuck() }),
+        (None, false) => {
+            let why = format!("{}: {}", status.phase, message(&status));
+            Some(Missing { why, stuck: status.is_stuck() })
+        }
+    }
+}
+
+fn message(status: &Status) -> &str {
+    let ready = status.condition(ConditionType::Ready).filter(|it| it.status != Truth::True);
+    ready.map(|it| it.message.as_str()).unwrap_or_default()
+}
+
+/// How far an object is on its way out.
+fn leaving(core: &Core, record: &ObjectRecord) -> String {
+    let object = core.statuses().get(&record.key).cloned();
+    let status = object.filter(|it| it.metadata.uid == record.uid).and_then(|it| it.status);
+    let resources = status.into_iter().flat_map(|status| status.resources);
+    let said: Vec<String> = resources
+        .filter(|(_, resource)| !resource.message.is_empty())
+        .map(|(name, resource)| format!("{name} {}", resource.message))
+        .collect();
+    if said.is_empty() { "not gone yet".to_owned() } else { said.join("; ") }
+}

@@ -1,0 +1,378 @@
+//! What all parts of the engine share: the state folder's files, the queue, and the current view.
+//! Nothing here looks at the world or acts upon it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use agent_harness_model::api::Severity;
+use agent_harness_model::id::{Mark, ObjectKey, ResourceId, Uid};
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::events::Events;
+use crate::facts::{self, FactBook, FactsError};
+use crate::intake::sources::Sources;
+use crate::ledger::{Ledger, LedgerError};
+use crate::lock::{Lock, LockError};
+use crate::queue::driver::Shared;
+use crate::retry::Retries;
+use crate::served::ServedError;
+use crate::status_files::{StatusError, StatusFiles};
+use crate::view::View;
+
+/// How an engine is set up.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The folder that is watched.
+    pub specs: PathBuf,
+    /// The state folder.
+    pub state: PathBuf,
+    /// The folder of our own programs.
+    pub bin: PathBuf,
+    /// How long a spec file has to be away before it counts as removed.
+    pub grace: SignedDuration,
+    /// How long what was deleted can be brought back.
+    pub retention: SignedDuration,
+    /// Time between two looks at everything.
+    pub resync: Duration,
+    /// Objects that are worked on at the same time.
+    pub concurrency: usize,
+    /// Take over a state folder that served another folder of specs.
+    pub adopt: bool,
+}
+
+impl Config {
+    /// The usual setup for two folders, made absolute.
+    pub fn new(specs: PathBuf, state: PathBuf) -> Result<Self, StartError> {
+        let absolute = |path: PathBuf| {
+            std::path::absolute(&path).map_err(|source| StartError::Path { path, source })
+        };
+        Ok(Self {
+            specs: absolute(specs)?,
+            state: absolute(state)?,
+            bin: facts::own_folder()?,
+            grace: SignedDuration::from_secs(3),
+            retention: SignedDuration::from_hours(24),
+            resync: Duration::from_secs(30),
+            // What the outside can take is bounded by lanes; a job that waits for its lane is no load, and must
+            // not keep the survey and the servers of everybody from their turn.
+            concurrency: 1024,
+            adopt: false,
+        })
+    }
+}
+
+/// Why an engine cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A path that cannot be made absolute.
+    #[error("{} is no path to use", path.display())]
+    Path {
+        /// The path.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// There are no specs, and never were any.
+    #[error("there is no folder {}; make it, or name the folder of specs with --specs", specs.display())]
+    NoSpecs {
+        /// Where they should be.
+        specs: PathBuf,
+    },
+    /// A file operation failed.
+    #[error(transparent)]
+    File(#[from] agent_harness_providers::fs::FsError),
+    /// Somebody else has the state folder.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// The ledger cannot be read.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The state folder belongs to other specs.
+    #[error(transparent)]
+    Served(#[from] ServedError),
+    /// The statuses cannot be read.
+    #[error(transparent)]
+    Status(#[from] StatusError),
+    /// The host cannot be described.
+    #[error(transparent)]
+    Facts(#[from] FactsError),
+    /// The control socket cannot be made.
+    #[error("cannot listen on {}", path.display())]
+    Socket {
+        /// The socket.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The processes' supervisor cannot start.
+    #[error("cannot supervise processes")]
+    Host(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// What the queue holds.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Job {
+    /// Look at the specs.
+    Survey,
+    /// Bring one object about.
+    Object(ObjectKey),
+}
+
+/// An object's status changed, or it is no more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct News(pub ObjectKey);
+
+/// What all parts of the engine share.
+#[derive(Debug)]
+pub struct Core {
+    /// How it is set up.
+    pub config: Config,
+    /// The state folder's own id.
+    pub installation: String,
+    /// What is known about the host.
+    pub facts: FactBook,
+    /// What happened.
+    pub events: Events,
+    /// What is to be done.
+    pub queue: Shared<Job>,
+    /// Ends the commands of steps under way; the next start runs them anew.
+    pub steps: CancellationToken,
+    /// Changes of statuses.
+    pub news: broadcast::Sender<News>,
+    sources: Mutex<Sources>,
+    ledger: Mutex<Ledger>,
+    statuses: Mutex<StatusFiles>,
+    retries: Mutex<Retries>,
+    orders: Mutex<BTreeSet<ResourceId>>,
+    troubles: Mutex<BTreeMap<Job, String>>,
+    looked_at: Mutex<BTreeSet<(ObjectKey, Uid)>>,
+    view: watch::Sender<Arc<View>>,
+    turn: Mutex<()>,
+    surveyed: Mutex<Option<Instant>>,
+    /// Each job under way holds a part of it; whoever goes down takes all of it.
+    work: Arc<Semaphore>,
+    progress: watch::Sender<Progress>,
+    _lock: Lock,
+}
+
+/// Where the engine is on its way from start to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Progress {
+    /// The specs were not looked at yet.
+    Starting,
+    /// It works.
+    Working,
+    /// It ends everything, and takes no more jobs.
+    Draining,
+    /// Everything has ended.
+    Down,
+}
+
+/// More jobs than ever run at a time.
+const WORK: u32 = 1 << 20;
+
+impl Core {
+    /// Opens the state folder, made if need be, and takes its lock.
+    pub fn open(config: Config) -> Result<Self, StartError> {
+        agent_harness_providers::fs::create_dir_all(&config.state, 0o700)?;
+        let lock = Lock::take(&config.state)?;
+        Ok(Self {
+            installation: facts::installation(&config.state)?,
+            facts: FactBook::open(&config.state, config.bin.clone())?,
+            events: Events::open(&config.state)?,
+            queue: Shared::new(config.concurrency),
+            steps: CancellationToken::new(),
+            news: broadcast::channel(1024).0,
+            sources: Mutex::new(Sources::new(config.specs.clone(), config.grace)),
+            ledger: Mutex::new(Ledger::open(&config.state)?),
+            statuses: Mutex::new(StatusFiles::open(&config.state)?),
+            retries: Mutex::default(),
+            orders: Mutex::default(),
+            troubles: Mutex::default(),
+            looked_at: Mutex::default(),
+            view: watch::Sender::default(),
+            turn: Mutex::default(),
+            surveyed: Mutex::default(),
+            work: Arc::new(Semaphore::new(WORK as usize)),
+            progress: watch::Sender::new(Progress::Starting),
+            config,
+            _lock: lock,
+        })
+    }
+
+    /// The watched folder. Taken before the ledger where both are needed.
+    pub fn sources(&self) -> MutexGuard<'_, Sources> {
+        lock(&self.sources)
+    }
+
+    /// The ledger.
+    pub fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        lock(&self.ledger)
+    }
+
+    /// The statuses.
+    pub fn statuses(&self) -> MutexGuard<'_, StatusFiles> {
+        lock(&self.statuses)
+    }
+
+    /// The steps that failed.
+    pub fn retries(&self) -> MutexGuard<'_, Retries> {
+        lock(&self.retries)
+    }
+
+    /// Held by whoever changes specs and ledger together. Taken before all others.
+    pub fn survey_turn(&self) -> MutexGuard<'_, ()> {
+        lock(&self.turn)
+    }
+
+    /// When the last survey that came to an end had begun: its view shows the folder as of then or later.
+    pub fn last_survey(&self) -> Option<Instant> {
+        *lock(&self.surveyed)
+    }
+
+    /// Notes that a survey came to an end.
+    pub fn note_survey(&self, begun: Instant) {
+        *lock(&self.surveyed) = Some(begun);
+    }
+
+    /// What is wanted now.
+    pub fn view(&self) -> Arc<View> {
+        Arc::clone(&self.view.borrow())
+    }
+
+    /// Hears of every change of what is wanted.
+    pub fn views(&self) -> watch::Receiver<Arc<View>> {
+        self.view.subscribe()
+    }
+
+    /// Changes what is wanted; gives back what was wanted before.
+    pub fn replace_view(&self, view: Arc<View>) -> Arc<View> {
+        self.view.send_replace(view)
+    }
+
+    /// Takes note of how a job ended: why it could not do its work, where it could not.
+    pub fn note_end(&self, job: &Job, trouble: Option<String>) {
+        let mut troubles = lock(&self.troubles);
+        match trouble {
+            Some(why) => troubles.insert(job.clone(), why),
+            None => troubles.remove(job),
+        };
+    }
+
+    /// What is wrong and in no object's status, a line each: with files that hold no object, and with what the
+    /// controller itself cannot do, such as to write its ledger.
+    pub fn problems(&self) -> Vec<String> {
+        let mut problems = self.view().loose_problems();
+        for (job, why) in lock(&self.troubles).iter() {
+            problems.push(match job {
+                Job::Survey => format!("the specs cannot be taken in: {why}"),
+                Job::Object(key) => format!("{key}: {why}"),
+            });
+        }
+        problems
+    }
+
+    /// Begins a job; `None` when no more are taken.
+    pub fn begin_work(&self) -> Option<OwnedSemaphorePermit> {
+        let permit = Arc::clone(&self.work).try_acquire_owned().ok()?;
+        (*self.progress.borrow() < Progress::Draining).then_some(permit)
+    }
+
+    /// Takes no more jobs, and waits for those under way; not for ever, for some only wait themselves.
+    pub async fn drain(&self) {
+        self.advance(Progress::Draining);
+        self.steps.cancel();
+        let all = Arc::clone(&self.work).acquire_many_owned(WORK);
+        if tokio::time::timeout(Duration::from_secs(10), all).await.is_err() {
+            tracing::warn!("going down while some steps are still under way");
+        }
+    }
+
+    /// Notes how far it has come.
+    pub fn advance(&self, to: Progress) {
+        self.progress.send_if_modified(|now| {
+            let further = to > *now;
+            if further {
+                *now = to;
+            }
+            further
+        });
+    }
+
+    /// How far it has come.
+    pub fn progress(&self) -> Progress {
+        *self.progress.borrow()
+    }
+
+    /// Waits until it has come so far.
+    pub async fn until(&self, wanted: Progress) {
+        // The sender is ours: it cannot go away.
+        let _ = self.progress.subscribe().wait_for(|now| *now >= wanted).await;
+    }
+
+    /// Asks for processes to be started anew.
+    pub fn order_restart(&self, processes: impl IntoIterator<Item = ResourceId>) {
+        lock(&self.orders).extend(processes);
+    }
+
+    /// Takes the orders about an incarnation.
+    pub fn take_orders(&self, key: &ObjectKey, uid: &Uid) -> BTreeSet<ResourceId> {
+        let mut orders = lock(&self.orders);
+        let (taken, left) = std::mem::take(&mut *orders)
+            .into_iter()
+            .partition(|id| id.owner == *key && id.uid == *uid);
+        *orders = left;
+        taken
+    }
+
+    /// Notes that an incarnation was looked at; says whether that was its first look since the start.
+    pub fn note_look(&self, key: &ObjectKey, uid: &Uid) -> bool {
+        lock(&self.looked_at).insert((key.clone(), uid.clone()))
+    }
+
+    /// Whether an incarnation was looked at since the start. What is on disk about one that was not is what an
+    /// earlier controller saw.
+    pub fn was_looked_at(&self, key: &ObjectKey, uid: &Uid) -> bool {
+        lock(&self.looked_at).contains(&(key.clone(), uid.clone()))
+    }
+
+    /// Forgets an incarnation of which nothing is left.
+    pub fn forget_look(&self, key: &ObjectKey, uid: &Uid) {
+        lock(&self.looked_at).remove(&(key.clone(), uid.clone()));
+    }
+
+    /// What the resources of an incarnation carry.
+    pub fn mark(&self, uid: &Uid) -> Mark {
+        Mark { installation: self.installation.clone(), uid: uid.clone() }
+    }
+
+    /// Notes that something happened.
+    pub fn event(
+        &self,
+        key: &ObjectKey,
+        severity: Severity,
+        reason: &str,
+        message: impl Into<String>,
+    ) {
+        self.events.record(key, severity, reason, message, Timestamp::now());
+    }
+
+    /// Objects that there are in any form: in the ledger, or only in a file that is wrong.
+    pub fn keys(&self) -> BTreeSet<ObjectKey> {
+        let mut keys: BTreeSet<_> =
+            self.ledger().records().map(|record| record.key.clone()).collect();
+        keys.extend(self.view().problems.iter().filter_map(|problem| problem.object.clone()));
+        keys.extend(self.statuses().all().map(|(key, _)| key.clone()));
+        keys
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,197 @@
+//! One look at the watched folder. Unreadable is never absent: every failure is an answer of its own.
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use agent_harness_model::spec::diagnostic::Diagnostic;
+use agent_harness_model::spec::parse::{MAX_FILE, too_large};
+use agent_harness_providers::fs;
+
+/// What one look found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listing {
+    /// Every spec file, by path.
+    pub files: BTreeMap<PathBuf, FileRead>,
+    /// The device that the folder is on.
+    pub device: u64,
+}
+
+/// One spec file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FileRead {
+    /// It was read.
+    Bytes(Vec<u8>),
+    /// It is there and could not be read: why, and what to do.
+    Bad(Diagnostic),
+}
+
+/// Lists and reads the folder: regular `*.yaml` and `*.yml` files, no dot-files.
+///
+/// # Errors
+/// A sentence when the folder itself cannot be listed; then nothing is known about any file.
+pub fn list(folder: &Path) -> Result<Listing, String> {
+    // The folder itself may be a symlink, such as `current -> releases/7`.
+    let metadata = folder.metadata().map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => format!("the folder {} does not exist", folder.display()),
+        _ => format!("cannot look at the folder {}: {error}", folder.display()),
+    })?;
+    if !metadata.is_dir() {
+        return Err(format!("{} is not a folder", folder.display()));
+    }
+    let mut files = BTreeMap::new();
+    for path in fs::list_dir(folder).map_err(|error| error.to_string())? {
+        if is_spec_name(&path) {
+            if let Some(read) = read(folder, &path) {
+                files.insert(path, read);
+            }
+        }
+    }
+    Ok(Listing { files, device: metadata.dev() })
+}
+
+/// Whether a file of that name is read at all.
+pub fn is_spec_name(path: &Path) -> bool {
+    let hidden = path.file_name().is_none_or(|name| name.as_encoded_bytes().first() == Some(&b'.'));
+    !hidden && path.extension().is_some_and(|ending| ending == "yaml" || ending == "yml")
+}
+
+/// Reads one file; `None` when it vanished meanwhile or is a folder.
+fn read(folder: &Path, path: &Path) -> Option<FileRead> {
+    let name = path.display().to_string();
+    let bad = |what: String, help: &str| {
+        Some(FileRead::Bad(Diagnostic::file(name.as_str(), what).help(help)))
+    };
+    let failed = |error: &fs::FsError| {
+        bad(
+            chain(error),
+            "the last good version of what it holds stays in force until it can be read",
+        )
+    };
+    match leaves(folder, path) {
+        Ok(false) => {}
+        Ok(true) => {
+            return bad(
+                "the file is a symlink out of the watched folder".to_owned(),
+                "copy the file into the folder",
+            );
+        }
+        Err(why) => return bad(why, "correct the symlink, or remove it"),
+    }
+    let metadata = match fs::metadata(path) {
+        Ok(Some(metadata)) => metadata,
+        Ok(None) => return None,
+        Err(error) => return failed(&error),
+    };
+    if metadata.is_dir() {
+        return None;
+    }
+    if !metadata.is_file() {
+        return bad("this is not a regular file".to_owned(), "put a regular file there");
+    }
+    if metadata.len() > MAX_FILE {
+        return Some(FileRead::Bad(too_large(&name, metadata.len())));
+    }
+    match fs::read(path) {
+        Ok(bytes) => Some(FileRead::Bytes(bytes)),
+        Err(error) if error.is_not_found() => None,
+        Err(error) => failed(&error),
+    }
+}
+
+/// Whether a path is a symlink to something outside the folder.
+fn leaves(folder: &Path, path: &Path) -> Result<bool, String> {
+    let is_link = path.symlink_metadata().is_ok_and(|metadata| metadata.is_symlink());
+    if !is_link {
+        return Ok(false);
+    }
+    let broken = |error: std::io::Error| format!("the file is a broken symlink: {error}");
+    let inside = folder.canonicalize().map_err(broken)?;
+    Ok(!path.canonicalize().map_err(broken)?.starts_with(inside))
+}
+
+fn chain(error: &fs::FsError) -> String {
+    format!("{error}: {}", error.source)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder(files: &[(&str, &[u8])]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, bytes) in files {
+            fs::write_atomic(folder.path().join(name), bytes, 0o644).unwrap();
+        }
+        folder
+    }
+
+    fn only(folder: &tempfile::TempDir) -> String {
+        let listing = list(folder.path()).unwrap();
+        assert_eq!(listing.files.len(), 1, "{listing:?}");
+        match listing.files.into_values().next() {
+            Some(FileRead::Bad(why)) => {
+                why.line().replace(&folder.path().display().to_string(), "SPECS")
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn only_spec_files_count() {
+        let folder = folder(&[
+            ("a.yaml", b"a"),
+            ("b.yml", b"b"),
+            (".c.yaml", b"c"),
+            ("d.yaml~", b"d"),
+            ("e.txt", b"e"),
+            ("f.yaml.swp", b"f"),
+        ]);
+        let names: Vec<_> = list(folder.path())
+            .unwrap()
+            .files
+            .into_keys()
+            .map(|path| path.file_name().unwrap().to_string_lossy().into_owned())
+            .collect();
+        assert_eq!(names, ["a.yaml", "b.yml"]);
+    }
+
+    #[test]
+    fn a_huge_file_is_refused_unread() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = std::fs::File::create(folder.path().join("big.yaml")).unwrap();
+        file.set_len(100 * 1024 * 1024).unwrap();
+        assert_eq!(
+            only(&folder),
+            "SPECS/big.yaml: the file is too large: 100.0 MiB, and a spec file has 1 MiB at most; \
+             move data out of the spec, or move the file out of this folder"
+        );
+    }
+
+    #[test]
+    fn a_symlink_out_of_the_folder_is_not_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink("/etc/passwd", folder.path().join("x.yaml")).unwrap();
+        assert_eq!(
+            only(&folder),
+            "SPECS/x.yaml: the file is a symlink out of the watched folder; copy the file into the folder"
+        );
+    }
+
+    #[test]
+    fn the_folder_itself_may_be_a_symlink() {
+        let real = folder(&[("a.yaml", b"a")]);
+        let other = tempfile::tempdir().unwrap();
+        let link = other.path().join("specs");
+        std::os::unix::fs::symlink(real.path(), &link).unwrap();
+        let files = list(&link).unwrap().files;
+        assert_eq!(files.into_keys().collect::<Vec<_>>(), [link.join("a.yaml")]);
+    }
+
+    #[test]
+    fn a_missing_folder_is_not_an_empty_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = list(&folder.path().join("no")).unwrap_err();
+        assert!(error.ends_with("/no does not exist"), "{error}");
+    }
+}

@@ -1,0 +1,133 @@
+//! Servers that an Infra may not lose: those that still hold something of somebody. Pure.
+//!
+//! A server that was taken out of its Infra, or exchanged for another one, is not reached any more, and with
+//! it everything in it, what lies in the trash included. The version that had it stays in force until nothing
+//! is left.
+
+use agent_harness_model::id::{ObjectKey, ObjectKind};
+use agent_harness_model::kinds::Place;
+use agent_harness_model::spec::Value;
+use agent_harness_model::spec::diagnostic::Diagnostic;
+use agent_harness_model::spec::parse::{Body, Document};
+use agent_harness_model::validate::{LastGood, Valid};
+
+use crate::ledger::{Ledger, ObjectRecord};
+
+/// The servers of an Infra, as their keys are called.
+const SERVERS: [&str; 2] = ["postgres", "objectStore"];
+
+/// How many holders a message names.
+const NAMED: usize = 3;
+
+/// Puts the last good version of every Infra back in force that would lose a server with something in it.
+pub(super) fn keep(
+    valid: &mut Valid,
+    problems: &mut Vec<Diagnostic>,
+    last_good: &LastGood,
+    ledger: &Ledger,
+) {
+    let infras = valid.documents.iter().filter(|(key, _)| key.kind == ObjectKind::Infra);
+    let mut back = Vec::new();
+    for (key, now) in infras {
+        let Some(before) = last_good.get(key) else { continue };
+        for server in SERVERS {
+            let (had, has) = (runtime(before, server), runtime(now, server));
+            if had.is_none() || had == has {
+                continue;
+            }
+            let holders = holders(ledger, key, server);
+            if !holders.is_empty() {
+                problems.push(refusal(now, server, has.is_none(), &holders));
+                back.push((key.clone(), before.clone()));
+                break;
+            }
+        }
+    }
+    for (key, before) in back {
+        valid.documents.insert(key.clone(), before);
+        valid.held.insert(key);
+    }
+}
+
+/// What a purge of an Infra would take along although nobody asked for it: what others have in its servers, in
+/// the trash above all. In words; empty when there is nothing.
+pub fn would_go_along(ledger: &Ledger, infra: &ObjectKey) -> String {
+    let all = SERVERS.iter().flat_map(|server| holders(ledger, infra, server)).collect::<Vec<_>>();
+    named(&all)
+}
+
+/// Which server stands behind a key: `embedded`, or the address of somebody else's.
+fn runtime(document: &Document, server: &str) -> Option<String> {
+    let Body::Infra(infra) = &document.body else { return None };
+    let (embedded, external) = match server {
+        "postgres" => {
+            let it = infra.postgres.as_ref()?;
+            (it.embedded.is_some(), it.external.as_ref().map(|it| address(&it.url)))
+        }
+        _ => {
+            let it = infra.object_store.as_ref()?;
+            (it.embedded.is_some(), it.external.as_ref().map(|it| it.endpoint.clone()))
+        }
+    };
+    if embedded { Some("embedded".to_owned()) } else { external.map(|at| format!("external {at}")) }
+}
+
+/// Host and port of a URL: another password is no other server.
+fn address(url: &Value) -> String {
+    match url {
+        Value::Plain(url) => {
+            let rest = url.rsplit_once('@').map_or(url.as_str(), |(_, rest)| rest);
+            rest.split(['/', '?']).next().unwrap_or(rest).to_owned()
+        }
+        Value::Secret(name) => format!("secret {name}"),
+    }
+}
+
+/// What the ledger knows to be in a server, other than what is the Infra's own.
+fn holders(ledger: &Ledger, infra: &ObjectKey, server: &str) -> Vec<String> {
+    let mut holders = Vec::new();
+    // Those that are being purged hold nothing for long.
+    let stay = |record: &&ObjectRecord| !record.deletion.as_ref().is_some_and(|it| it.purge);
+    for record in ledger.records().filter(stay) {
+        for (local, entry) in &record.resources {
+            let inside = match &entry.place {
+                Place::Database(place) => server == "postgres" && place.infra == infra.name,
+                Place::Template(place) => server == "postgres" && place.infra == infra.name,
+                Place::Bucket(place) => server == "objectStore" && place.infra == infra.name,
+                Place::Service(_)
+                | Place::Worktree(_)
+                | Place::File(_)
+                | Place::Setup(_)
+                | Place::Process(_) => false,
+            };
+            if inside && record.key != *infra {
+                let trash = record.deletion.is_some() || entry.leaving_since.is_some();
+                let where_it_is =
+                    if trash { " (no longer wanted, kept until its retention ends)" } else { "" };
+                holders.push(format!("{local} of {}{where_it_is}", record.key));
+            }
+        }
+    }
+    holders
+}
+
+fn refusal(now: &Document, server: &str, gone: bool, holders: &[String]) -> Diagnostic {
+    let path = ["spec", server];
+    let what = if gone {
+        format!("`{server}` cannot go while it holds")
+    } else {
+        format!("`{server}` cannot become another server while it holds")
+    };
+    let named = named(holders);
+    Diagnostic::at(now.place(&path), format!("{what} {named}"))
+        .help("purge these first with `ctl delete NAME --purge`, or put the server back")
+        .of(now.key.clone())
+}
+
+fn named(holders: &[String]) -> String {
+    let named = holders.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
+    match holders.len().checked_sub(NAMED).filter(|more| *more > 0) {
+        Some(more) => format!("{named} and {more} more"),
+        None => named,
+    }
+}

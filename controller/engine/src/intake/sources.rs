@@ -1,0 +1,320 @@
+//! From files to the objects that are in force: reads the folder, keeps the last good version of whatever
+//! is broken, and asks the guard about whatever vanished. Nothing here deletes; it says what may leave.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use agent_harness_model::id::{ObjectKey, ObjectKind};
+use agent_harness_model::spec::diagnostic::Diagnostic;
+use agent_harness_model::spec::parse::{Document, Parsed, parse};
+use agent_harness_model::validate::{LastGood, settle};
+use jiff::{SignedDuration, Timestamp};
+
+use super::folder::{self, FileRead};
+use super::guard::{self, Question};
+use super::servers;
+use crate::ledger::{Ledger, ObjectRecord};
+
+/// What is in force after a look at the folder.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Intake {
+    /// The documents that are in force.
+    pub documents: BTreeMap<ObjectKey, Document>,
+    /// What is wrong with files and objects.
+    pub problems: Vec<Diagnostic>,
+    /// Objects of which an earlier version is in force, and why.
+    pub held: BTreeMap<ObjectKey, String>,
+    /// Objects whose file is gone and that may leave.
+    pub leave: BTreeSet<ObjectKey>,
+    /// Objects that are to leave and cannot, and why.
+    pub blocked: BTreeMap<ObjectKey, String>,
+    /// When to look again, because the grace of a vanished file ends.
+    pub ask_again: Option<Timestamp>,
+    /// Why deletions are frozen, when they are.
+    pub frozen: Option<String>,
+}
+
+/// The watched folder and what is remembered of it between two looks.
+#[derive(Debug)]
+pub struct Sources {
+    folder: PathBuf,
+    grace: SignedDuration,
+    files: BTreeMap<PathBuf, (FileRead, Arc<Parsed>)>,
+    device: Option<u64>,
+    /// Why the last listing could not be replaced.
+    distrust: Option<String>,
+    vanished: BTreeMap<ObjectKey, Timestamp>,
+    approved: BTreeSet<ObjectKey>,
+}
+
+impl Sources {
+    /// A folder, and how long a file has to be away before it counts as removed.
+    pub fn new(folder: PathBuf, grace: SignedDuration) -> Self {
+        Self {
+            folder,
+            grace,
+            files: BTreeMap::new(),
+            device: None,
+            distrust: None,
+            vanished: BTreeMap::new(),
+            approved: BTreeSet::new(),
+        }
+    }
+
+    /// The watched folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Lets everything leave that has vanished by now; says what that is.
+    pub fn approve(&mut self) -> Vec<ObjectKey> {
+        self.approved.extend(self.vanished.keys().cloned());
+        self.vanished.keys().cloned().collect()
+    }
+
+    /// Reads the folder; [`Sources::settle`] says what that means. No lock of anybody else is needed here, and
+    /// none should be held: the folder may be on a file system that hangs.
+    pub fn read(&mut self) {
+        self.distrust = self.relist();
+    }
+
+    /// What is in force after the last look at the folder. Pure but for what is remembered here.
+    pub fn settle(&mut self, ledger: &Ledger, now: Timestamp) -> Intake {
+        let last_good = last_good(ledger);
+        let (documents, mut problems) = self.documents(&last_good);
+        let present: BTreeSet<&ObjectKey> =
+            documents.iter().map(|document| &document.key).collect();
+
+        // An object that is nowhere, while a file that has it is there and broken, is broken, not gone.
+        let mut broken = BTreeSet::new();
+        let mut gone = BTreeSet::new();
+        for (key, document) in last_good.iter().filter(|(key, _)| !present.contains(key)) {
+            let is_broken = self.distrust.is_some() || self.is_broken(document);
+            if is_broken {
+                broken.insert(key.clone())
+            } else {
+                gone.insert(key.clone())
+            };
+        }
+        self.vanished.retain(|key, _| gone.contains(key));
+        for key in &gone {
+            self.vanished.entry(key.clone()).or_insert(now);
+        }
+        self.approved.retain(|key| gone.contains(key));
+
+        let why = self.doubt(&last_good);
+        let ruling = guard::rule(&Question {
+            vanished: &self.vanished,
+            agents: last_good.keys().filter(|key| key.kind == ObjectKind::Agent).count(),
+            distrust: why.as_deref(),
+            approved: &self.approved,
+            grace: self.grace,
+            now,
+        });
+        let mut leave = ruling.leave;
+        let mut blocked = BTreeMap::new();
+        // Whatever may not leave stays as it was.
+        let mut kept: BTreeSet<ObjectKey> = gone.difference(&leave).cloned().collect();
+        if let Some(frozen) = &ruling.frozen {
+            let waiting = kept.iter().filter(|key| self.is_away_for_good(key, now));
+            blocked.extend(waiting.map(|key| (key.clone(), frozen.clone())));
+        }
+        for key in leave.clone() {
+            let users = users(&key, &documents, &last_good, &leave);
+            if !users.is_empty() {
+                blocked.insert(key.clone(), format!("still used by {}", users.join(", ")));
+                leave.remove(&key);
+                kept.insert(key);
+            }
+        }
+        let mut fallback = broken;
+        fallback.extend(kept);
+        let mut valid = settle(&documents, &fallback, &last_good);
+        problems.extend(std::mem::take(&mut valid.problems));
+        servers::keep(&mut valid, &mut problems, &last_good, ledger);
+        let held = valid
+            .held
+            .iter()
+            .map(|key| (key.clone(), reason(key, &last_good, &problems)))
+            .collect();
+        Intake {
+            documents: valid.documents,
+            problems,
+            held,
+            leave,
+            blocked,
+            ask_again: ruling.ask_again,
+            frozen: ruling.frozen.or(why.map(|why| format!("deletions are frozen: {why}"))),
+        }
+    }
+
+    /// Why no file's absence is to be believed now.
+    fn doubt(&self, last_good: &LastGood) -> Option<String> {
+        self.distrust.clone().or_else(|| {
+            if self.files.is_empty() && !last_good.is_empty() {
+                return Some(format!("{} holds no spec files any more", self.folder.display()));
+            }
+            if self.vanished.is_empty() {
+                return None;
+            }
+            // A file that was renamed and broken in one go: nobody can say whose it is.
+            let known = |path: &Path| {
+                last_good.values().any(|document| Path::new(document.file.as_ref()) == path)
+            };
+            let nameless = |parsed: &Parsed| {
+                parsed
+                    .problems
+                    .iter()
+                    .any(|problem| problem.object.is_none() && problem.about.is_none())
+            };
+            let (path, _) =
+                self.files.iter().find(|(path, (_, parsed))| nameless(parsed) && !known(path))?;
+            Some(format!("{} cannot be read, and may hold what is missing", path.display()))
+        })
+    }
+
+    fn is_away_for_good(&self, key: &ObjectKey, now: Timestamp) -> bool {
+        self.vanished.get(key).is_some_and(|since| now.duration_since(*since) >= self.grace)
+    }
+
+    /// All documents of the folder, and what is wrong with its files. While the file that has an object is
+    /// broken, no other file takes the object over.
+    fn documents(&self, last_good: &LastGood) -> (Vec<Document>, Vec<Diagnostic>) {
+        let mut documents: Vec<Document> = Vec::new();
+        let mut problems: Vec<Diagnostic> = Vec::new();
+        for (path, (_, parsed)) in &self.files {
+            problems.extend(parsed.problems.iter().cloned());
+            for document in &parsed.documents {
+                let holder = last_good.get(&document.key).filter(|before| {
+                    Path::new(before.file.as_ref()) != path
+                        && self.is_broken(before)
+                        && !self.holds(before)
+                });
+                match holder {
+                    None => documents.push(document.clone()),
+                    Some(before) => problems.push(
+                        Diagnostic::at(
+                            document.name_place(),
+                            format!(
+                                "{} is that of {}, which cannot be read now",
+                                document.key, before.file
+                            ),
+                        )
+                        .help("correct that file, or remove it, or give this object another name")
+                        .about(document.key.clone()),
+                    ),
+                }
+            }
+        }
+        (documents, problems)
+    }
+
+    /// Lists the folder. `Some` says why it is not to be believed; then the last listing stands.
+    fn relist(&mut self) -> Option<String> {
+        let listing = match folder::list(&self.folder) {
+            Ok(listing) => listing,
+            Err(why) => return Some(why),
+        };
+        let known = *self.device.get_or_insert(listing.device);
+        if known != listing.device {
+            return Some(format!(
+                "{} is on another device than before; restart the controller if that is meant",
+                self.folder.display()
+            ));
+        }
+        let mut files = BTreeMap::new();
+        for (path, read) in listing.files {
+            let known = self.files.remove(&path).filter(|(before, _)| *before == read);
+            let entry = known.unwrap_or_else(|| {
+                let parsed = Arc::new(parsed(&path, &read));
+                (read, parsed)
+            });
+            files.insert(path, entry);
+        }
+        self.files = files;
+        None
+    }
+
+    /// Whether the file that had an object is there and holds something that cannot be read, or another file
+    /// has a broken version of it.
+    fn is_broken(&self, document: &Document) -> bool {
+        let its_own = |(_, parsed): &(FileRead, Arc<Parsed>)| !parsed.problems.is_empty();
+        let named = |parsed: &Parsed| {
+            parsed.problems.iter().any(|problem| problem.object.as_ref() == Some(&document.key))
+        };
+        self.files.get(Path::new(document.file.as_ref())).is_some_and(its_own)
+            || self.files.values().any(|(_, parsed)| named(parsed))
+    }
+
+    /// Whether the file that had an object still has it.
+    fn holds(&self, document: &Document) -> bool {
+        self.files.get(Path::new(document.file.as_ref())).is_some_and(|(_, parsed)| {
+            parsed.documents.iter().any(|other| other.key == document.key)
+        })
+    }
+}
+
+fn parsed(path: &Path, read: &FileRead) -> Parsed {
+    let file = path.display().to_string();
+    match read {
+        FileRead::Bytes(bytes) => parse(&file, bytes),
+        FileRead::Bad(why) => Parsed { documents: Vec::new(), problems: vec![why.clone()] },
+    }
+}
+
+/// The last accepted version of every object that is not leaving.
+pub fn last_good(ledger: &Ledger) -> LastGood {
+    ledger
+        .records()
+        .filter(|record| record.deletion.is_none())
+        .filter_map(|record| Some((record.key.clone(), document(record)?)))
+        .collect()
+}
+
+/// The last accepted version of an object.
+pub fn document(record: &ObjectRecord) -> Option<Document> {
+    let origin = &record.origin;
+    // Empty lines in front keep the line numbers of a document in the middle of a file.
+    let text = format!("{}{}", "\n".repeat(origin.line.saturating_sub(1)), origin.text);
+    let parsed = parse(&origin.file.display().to_string(), text.as_bytes());
+    parsed.documents.into_iter().find(|document| document.key == record.key)
+}
+
+/// Objects that refer to `key` and stay.
+fn users(
+    key: &ObjectKey,
+    documents: &[Document],
+    last_good: &LastGood,
+    leave: &BTreeSet<ObjectKey>,
+) -> Vec<String> {
+    let staying = documents
+        .iter()
+        .chain(last_good.values())
+        .filter(|document| !leave.contains(&document.key));
+    let users: BTreeSet<String> = staying
+        .filter(|document| document.refers_to().contains(key))
+        .map(|document| document.key.to_string())
+        .collect();
+    users.into_iter().collect()
+}
+
+/// Why an earlier version of an object is in force.
+fn reason(key: &ObjectKey, last_good: &LastGood, problems: &[Diagnostic]) -> String {
+    let file = last_good.get(key).map(|document| document.file.as_ref());
+    problems
+        .iter()
+        .find(|problem| problem.object.as_ref() == Some(key))
+        .or_else(|| problems.iter().find(|problem| Some(problem.file.as_str()) == file))
+        .map_or_else(String::new, Diagnostic::line)
+}
+
+/// The text of one document within its file, and the line on which it begins.
+pub fn slice(document: &Document) -> (usize, String) {
+    let text = document.node.source.text.as_ref();
+    let line = text[..document.range.start].matches('\n').count() + 1;
+    (line, text[document.range.clone()].to_owned())
+}
+
+#[cfg(test)]
+mod tests;

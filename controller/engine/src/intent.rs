@@ -1,0 +1,200 @@
+//! What the ledger is told in the course of a reconcile: what is about to be done, what was done, and what is
+//! no more. One write each, and none when nothing changes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use agent_harness_model::desired::{Desired, DesiredObject, Wanted};
+use agent_harness_model::id::{ResourceId, Uid};
+use agent_harness_model::kinds::{Action, AnyTarget, Have, Place, Resource, process, service};
+use agent_harness_model::plan::{Plan, Step, StepId};
+use agent_harness_model::world::{Fate, Observed, Seen};
+use jiff::Timestamp;
+
+use crate::core::{Core, Job};
+use crate::ledger::{Ledger, LedgerError};
+use crate::leftovers;
+
+/// How far an incarnation has left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Left {
+    /// It is wanted.
+    Wanted,
+    /// It is on its way out.
+    Leaving,
+    /// All that it had is gone or in the trash.
+    Trashed,
+    /// Nothing is left of it, and the ledger has forgotten it.
+    Gone,
+}
+
+/// Adds what the user ordered: processes that run as wanted, and are to be started anew all the same.
+pub fn add_orders(
+    plan: &mut Plan,
+    object: &DesiredObject,
+    have: &Observed,
+    orders: BTreeSet<ResourceId>,
+) {
+    for id in orders.into_iter().filter(|_| object.suspended.is_none()) {
+        let planned = plan.steps.iter().any(|step| step.resource == id);
+        let runs = matches!(
+            have.get(&id),
+            Seen::Known(Some(Have::Process(
+                process::Observed::Running { .. } | process::Observed::Exited { .. }
+            )))
+        );
+        let Some(AnyTarget::Present(Resource::Process(want))) =
+            object.resources.get(&id).map(|wanted| &wanted.target)
+        else {
+            continue;
+        };
+        if runs && !planned {
+            plan.held.remove(&id);
+            plan.steps.push(Step {
+                id: plan.steps.len() + 1,
+                resource: id,
+                action: Action::Process(process::Action::Respawn(std::sync::Arc::clone(want))),
+                cause: "its restart was asked for".into(),
+                after: Vec::new(),
+            });
+        }
+    }
+}
+
+/// Writes down what the plan is about to do, before its first step.
+pub fn write(
+    ledger: &mut Ledger,
+    desired: &Desired,
+    uid: &Uid,
+    plan: &Plan,
+) -> Result<(), LedgerError> {
+    ledger.update(uid, |record| {
+        for step in &plan.steps {
+            let Some(wanted) = desired.wanted(&step.resource) else { continue };
+            let AnyTarget::Present(resource) = &wanted.target else { continue };
+            let entry = record.claim(&step.resource.local(), &wanted.place);
+            // What was applied before is known already: a restart writes nothing, and works on a full disk.
+            if !entry.record.knows(resource.fingerprint()) {
+                entry.record.intended = Some(resource.fingerprint().to_owned());
+            }
+        }
+    })
+}
+
+/// Writes down which resources were brought about: those whose steps all ended well.
+pub fn applied(
+    ledger: &mut Ledger,
+    desired: &Desired,
+    uid: &Uid,
+    plan: &Plan,
+    fates: &BTreeMap<StepId, Fate>,
+) -> Result<(), LedgerError> {
+    let unwell: BTreeSet<&ResourceId> = plan
+        .steps
+        .iter()
+        .filter(|step| fates.get(&step.id) != Some(&Fate::Done))
+        .map(|step| &step.resource)
+        .collect();
+    ledger.update(uid, |record| {
+        for step in plan.steps.iter().filter(|step| !unwell.contains(&step.resource)) {
+            let Some(AnyTarget::Present(resource)) =
+                desired.wanted(&step.resource).map(|wanted| &wanted.target)
+            else {
+                continue;
+            };
+            if let Some(entry) = record.resources.get_mut(&step.resource.local()) {
+                entry.record.applied = Some(resource.fingerprint().to_owned());
+                entry.record.intended = None;
+            }
+        }
+    })
+}
+
+/// Forgets what was seen to be gone, and the whole incarnation once nothing is left of it. `plan` and `have`
+/// are of the last look.
+pub fn leave(
+    core: &Core,
+    object: &DesiredObject,
+    uid: &Uid,
+    plan: &Plan,
+    have: &Observed,
+) -> Result<Left, LedgerError> {
+    let now = Timestamp::now();
+    let mut ledger = core.ledger();
+    let gone: Vec<(String, &Wanted)> = object
+        .resources
+        .iter()
+        .filter(|(id, _)| !plan.held.contains_key(*id))
+        .filter(|(id, _)| !plan.steps.iter().any(|step| step.resource == **id))
+        .filter(|(id, wanted)| match wanted.target {
+            AnyTarget::Present(_) => false,
+            // Nothing to be done about it means that nothing of ours is there.
+            AnyTarget::Gone => true,
+            AnyTarget::Trashed => matches!(have.get(id), Seen::Known(None)),
+        })
+        .map(|(id, wanted)| (id.local(), wanted))
+        .collect();
+    if !gone.is_empty() {
+        ledger.update(uid, |record| {
+            record.resources.retain(|local, _| !gone.iter().any(|(gone, _)| gone == local));
+        })?;
+        for (_, wanted) in gone.iter().filter(|(_, wanted)| wanted.target == AnyTarget::Gone) {
+            forget_with_server(&mut ledger, &wanted.place)?;
+        }
+    }
+    let Some(record) = ledger.get(uid) else { return Ok(Left::Gone) };
+    let Some(deletion) = &record.deletion else { return Ok(Left::Wanted) };
+    // The view may be from before the deletion was asked for.
+    if !object.deleting {
+        return Ok(Left::Leaving);
+    }
+    let over = deletion.purge || now >= deletion.until;
+    if !plan.is_settled() {
+        // What lies in the trash of a server that was stopped cannot be seen, and lies there.
+        let lies = deletion.trashed_at.is_some() && !over && plan.steps.is_empty();
+        return Ok(if lies { Left::Trashed } else { Left::Leaving });
+    }
+    if over && record.resources.is_empty() {
+        // Its record last: it names the rest.
+        leftovers::forget(&core.config.state, record);
+        ledger.remove(uid)?;
+        core.queue.add(Job::Survey, std::time::Duration::ZERO);
+        return Ok(Left::Gone);
+    }
+    if over {
+        return Ok(Left::Leaving);
+    }
+    if deletion.trashed_at.is_none() {
+        // Before its successor begins to write its own.
+        leftovers::put_aside(&core.config.state, record);
+        ledger.update(uid, |record| {
+            if let Some(deletion) = &mut record.deletion {
+                deletion.trashed_at = Some(now);
+            }
+        })?;
+        // What it used may leave now.
+        core.queue.add(Job::Survey, std::time::Duration::ZERO);
+    }
+    Ok(Left::Trashed)
+}
+
+/// Forgets all that was in an embedded server whose data is gone: it went along, whoever it belonged to.
+fn forget_with_server(ledger: &mut Ledger, server: &Place) -> Result<(), LedgerError> {
+    let Place::Service(service::Place { infra, name, root: Some(_) }) = server else {
+        return Ok(());
+    };
+    let inside = |place: &Place| match place {
+        Place::Database(place) => name == "postgres" && place.infra == *infra,
+        Place::Template(place) => name == "postgres" && place.infra == *infra,
+        Place::Bucket(place) => name == "objectStore" && place.infra == *infra,
+        Place::Service(_)
+        | Place::Worktree(_)
+        | Place::File(_)
+        | Place::Setup(_)
+        | Place::Process(_) => false,
+    };
+    let uids: Vec<Uid> = ledger.records().map(|record| record.uid.clone()).collect();
+    for uid in uids {
+        ledger.update(&uid, |record| record.resources.retain(|_, entry| !inside(&entry.place)))?;
+    }
+    Ok(())
+}

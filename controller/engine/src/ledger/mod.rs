@@ -1,0 +1,175 @@
+//! The ledger: one small file per incarnation of an object, written before anything is done for it.
+//!
+//! It remembers which resources were begun, where they are, and the last spec that was accepted. An entry
+//! leaves only when its resource was observed to be gone, so a controller that was killed at any point
+//! finishes on its next start, also for an object whose spec file was removed meanwhile.
+//! What is done about the entries is decided elsewhere.
+
+mod record;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use agent_harness_model::id::{ObjectKey, Uid};
+use agent_harness_providers::fs::{self, FsError};
+
+pub use record::{Deletion, Entry, ObjectRecord, Origin};
+
+/// Why the ledger could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// A file operation failed.
+    #[error(transparent)]
+    File(#[from] FsError),
+    /// A file of the ledger is not what we write.
+    #[error(
+        "{} is not a ledger entry that this version can read; nothing is done until it is repaired or moved away",
+        path.display()
+    )]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: serde_json::Error,
+    },
+}
+
+/// All records of one state folder, in memory and on disk.
+#[derive(Debug)]
+pub struct Ledger {
+    folder: PathBuf,
+    records: BTreeMap<Uid, ObjectRecord>,
+}
+
+impl Ledger {
+    /// Reads `STATE/ledger`. A file that cannot be read is an error, never an absent object.
+    pub fn open(state: &Path) -> Result<Self, LedgerError> {
+        let folder = state.join("ledger");
+        fs::create_dir_all(&folder, 0o700)?;
+        let mut records = BTreeMap::new();
+        for path in fs::list_dir(&folder)? {
+            if path.extension().is_none_or(|ending| ending != "json") {
+                continue;
+            }
+            let bytes = fs::read(&path)?;
+            let record: ObjectRecord = serde_json::from_slice(&bytes)
+                .map_err(|source| LedgerError::Unreadable { path, source })?;
+            records.insert(record.uid.clone(), record);
+        }
+        Ok(Self { folder, records })
+    }
+
+    /// All records, oldest incarnation first.
+    pub fn records(&self) -> impl Iterator<Item = &ObjectRecord> {
+        self.records.values()
+    }
+
+    /// The record of an incarnation.
+    pub fn get(&self, uid: &Uid) -> Option<&ObjectRecord> {
+        self.records.get(uid)
+    }
+
+    /// The record of the incarnation that is not leaving.
+    pub fn live(&self, key: &ObjectKey) -> Option<&ObjectRecord> {
+        self.records().find(|record| record.key == *key && record.deletion.is_none())
+    }
+
+    /// Writes a record through to the disk; does nothing when it is the same already.
+    pub fn save(&mut self, record: ObjectRecord) -> Result<(), LedgerError> {
+        if self.records.get(&record.uid) == Some(&record) {
+            return Ok(());
+        }
+        let path = self.path(&record);
+        let bytes = serde_json::to_vec_pretty(&record)
+            .map_err(|source| LedgerError::Unreadable { path: path.clone(), source })?;
+        fs::write_atomic(&path, bytes, 0o600)?;
+        self.records.insert(record.uid.clone(), record);
+        Ok(())
+    }
+
+    /// Changes the record of an incarnation and writes it through; does nothing for one that is not there.
+    pub fn update(
+        &mut self,
+        uid: &Uid,
+        change: impl FnOnce(&mut ObjectRecord),
+    ) -> Result<(), LedgerError> {
+        let Some(mut record) = self.records.get(uid).cloned() else { return Ok(()) };
+        change(&mut record);
+        self.save(record)
+    }
+
+    /// Forgets an incarnation. Only for one of which nothing is left.
+    pub fn remove(&mut self, uid: &Uid) -> Result<(), LedgerError> {
+        if let Some(record) = self.records.get(uid) {
+            fs::remove_file_if_exists(self.path(record))?;
+            self.records.remove(uid);
+        }
+        Ok(())
+    }
+
+    fn path(&self, record: &ObjectRecord) -> PathBuf {
+        self.folder.join(format!("{}-{}.json", record.key.slug(), record.uid.short()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use agent_harness_model::kinds::{Place, process};
+    use agent_harness_model::world::Record;
+    use jiff::Timestamp;
+
+    fn record() -> ObjectRecord {
+        let mut record = ObjectRecord::new(
+            ObjectKey::agent("agent-3"),
+            Uid::new("0190-12345678"),
+            Timestamp::UNIX_EPOCH,
+            Origin { file: "/specs/agent-3.yaml".into(), line: 1, text: "kind: Agent\n".into() },
+        );
+        record.resources.insert(
+            "process/api".into(),
+            Entry {
+                place: Place::Process(process::Place {
+                    stop_signal: "SIGTERM".into(),
+                    stop_grace_ms: 5000,
+                }),
+                record: Record { applied: Some("f1".into()), intended: None },
+                leaving_since: None,
+            },
+        );
+        record
+    }
+
+    #[test]
+    fn a_record_is_there_after_a_restart_and_gone_when_it_was_removed() {
+        let state = tempfile::tempdir().unwrap();
+        let mut ledger = Ledger::open(state.path()).unwrap();
+        ledger.save(record()).unwrap();
+        let mut again = Ledger::open(state.path()).unwrap();
+        assert_eq!(again.live(&ObjectKey::agent("agent-3")), Some(&record()));
+        again.remove(&record().uid).unwrap();
+        assert_eq!(Ledger::open(state.path()).unwrap().records().count(), 0);
+    }
+
+    #[test]
+    fn saving_the_same_again_writes_nothing() {
+        let state = tempfile::tempdir().unwrap();
+        let mut ledger = Ledger::open(state.path()).unwrap();
+        ledger.save(record()).unwrap();
+        let path = ledger.path(&record());
+        fs::remove_file_if_exists(&path).unwrap();
+        ledger.save(record()).unwrap();
+        assert!(fs::metadata(&path).unwrap().is_none(), "it was written again");
+    }
+
+    #[test]
+    fn a_broken_record_stops_the_controller_instead_of_reading_as_absent() {
+        let state = tempfile::tempdir().unwrap();
+        let mut ledger = Ledger::open(state.path()).unwrap();
+        ledger.save(record()).unwrap();
+        fs::write_atomic(ledger.path(&record()), b"{\"key\":", 0o600).unwrap();
+        let error = Ledger::open(state.path()).unwrap_err().to_string();
+        assert!(error.contains("agent-agent-3-12345678.json"), "{error}");
+    }
+}

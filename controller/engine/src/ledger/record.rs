@@ -1,0 +1,151 @@
+//! One record of the ledger: the form on disk. New fields get a default, so that old files stay readable.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use agent_harness_model::hash;
+use agent_harness_model::id::{ObjectKey, ResourceId, Uid};
+use agent_harness_model::kinds::Place;
+use agent_harness_model::world::Record;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// All that is remembered of one incarnation of an object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ObjectRecord {
+    /// Its identity.
+    pub key: ObjectKey,
+    /// Its incarnation.
+    pub uid: Uid,
+    /// Counts the changes of its spec's meaning, from 1.
+    pub generation: u64,
+    /// Hash of the spec that `generation` counts.
+    #[serde(default)]
+    pub spec_hash: String,
+    /// When it was first accepted.
+    pub created_at: Timestamp,
+    /// The last spec that was accepted.
+    pub origin: Origin,
+    /// What was begun for it, by `kind/name`.
+    #[serde(default)]
+    pub resources: BTreeMap<String, Entry>,
+    /// Set once it is to leave.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deletion: Option<Deletion>,
+}
+
+/// Where a spec was read, and its text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Origin {
+    /// The file.
+    pub file: PathBuf,
+    /// The line on which the document begins.
+    pub line: usize,
+    /// The document, as the user wrote it.
+    pub text: String,
+}
+
+/// One resource that was begun.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Entry {
+    /// Where it is.
+    pub place: Place,
+    /// What was applied there.
+    #[serde(default)]
+    pub record: Record,
+    /// Since when the object does not want it any more; its retention counts from here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leaving_since: Option<Timestamp>,
+}
+
+/// That an object is to leave, and how far that is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Deletion {
+    /// When it was asked for.
+    pub requested_at: Timestamp,
+    /// Destroy its data at once.
+    pub purge: bool,
+    /// When all of it had left or was in the trash.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trashed_at: Option<Timestamp>,
+    /// Until when it can be brought back.
+    pub until: Timestamp,
+}
+
+impl ObjectRecord {
+    /// A new incarnation with nothing made for it yet.
+    pub fn new(key: ObjectKey, uid: Uid, created_at: Timestamp, origin: Origin) -> Self {
+        Self {
+            key,
+            uid,
+            generation: 1,
+            spec_hash: String::new(),
+            created_at,
+            origin,
+            resources: BTreeMap::new(),
+            deletion: None,
+        }
+    }
+
+    /// The entry of a resource that is about to be acted upon at `place`.
+    ///
+    /// A name does not say where a thing is, a file's in which worktree: one that is somewhere else keeps an
+    /// entry of its own, so that it can still be removed.
+    pub fn claim(&mut self, local: &str, place: &Place) -> &mut Entry {
+        self.set_apart(local, place);
+        let entry = self.resources.entry(local.to_owned()).or_insert_with(|| Entry {
+            place: place.clone(),
+            record: Record::default(),
+            leaving_since: None,
+        });
+        entry.place = place.clone();
+        entry
+    }
+
+    /// Gives what an entry says to be elsewhere than at `place` an entry of its own; what was set apart before
+    /// and is at `place` gets its old one back.
+    pub fn set_apart(&mut self, local: &str, place: &Place) {
+        let is_there = |entry: &Entry| entry.place.is_same_thing(place);
+        if self.resources.get(local).is_some_and(is_there) {
+            return;
+        }
+        if let Some(old) = self.resources.remove(local) {
+            let tag = hash::content(format!("{:?}", old.place).as_bytes());
+            self.resources.insert(format!("{local}@{}", tag.get(2..10).unwrap_or(&tag)), old);
+        }
+        let apart = format!("{local}@");
+        let back = self
+            .resources
+            .iter()
+            .find(|(name, entry)| name.starts_with(&apart) && is_there(entry))
+            .map(|(name, _)| name.clone());
+        if let Some(entry) = back.and_then(|name| self.resources.remove(&name)) {
+            self.resources.insert(local.to_owned(), Entry { leaving_since: None, ..entry });
+        }
+    }
+
+    /// Takes what an entry is about for what is called `local` and is at `place`: it is the same thing, by another
+    /// name.
+    pub fn rename(&mut self, old: &str, local: &str, place: &Place) {
+        let Some(entry) = self.resources.remove(old) else { return };
+        self.set_apart(local, place);
+        let entry = self.resources.entry(local.to_owned()).or_insert(entry);
+        entry.place = place.clone();
+        entry.leaving_since = None;
+    }
+
+    /// The full id of one of its resources, from `kind/name`.
+    pub fn resource_id(&self, local: &str, place: &Place) -> ResourceId {
+        let name = local.split_once('/').map_or(local, |(_, name)| name);
+        ResourceId {
+            owner: self.key.clone(),
+            uid: self.uid.clone(),
+            kind: place.kind(),
+            name: name.to_owned(),
+        }
+    }
+}

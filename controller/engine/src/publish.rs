@@ -1,0 +1,313 @@
+//! What others learn of a reconcile: status file, events, watchers, and the objects that wait for this one.
+//! Nothing is written that means nothing new.
+
+use std::collections::BTreeMap;
+
+use agent_harness_model::api::{Object, ObjectMeta, Severity};
+use agent_harness_model::id::{ObjectKey, ResourceId, Uid};
+use agent_harness_model::plan::{Hold, Step};
+use agent_harness_model::spec::API_VERSION;
+use agent_harness_model::spec::node::Node;
+use agent_harness_model::spec::parse::{Document, parse};
+use agent_harness_model::spec::schema::kind_name;
+use agent_harness_model::status::{
+    ConditionType, Phase, Status, Truth, unresolved as unresolved_status,
+};
+use agent_harness_model::world::Fate;
+use jiff::Timestamp;
+
+use crate::core::{Core, Job, News};
+use crate::facts::chain;
+use crate::intent::Left;
+use crate::ledger::ObjectRecord;
+use crate::queue::Done;
+use crate::view::View;
+
+/// What came of a reconcile.
+#[derive(Debug)]
+pub struct Report<'a> {
+    /// Of which object.
+    pub key: &'a ObjectKey,
+    /// Of which incarnation.
+    pub uid: &'a Uid,
+    /// Its record, unless the ledger has forgotten it.
+    pub record: Option<ObjectRecord>,
+    /// How far it has left.
+    pub left: Left,
+    /// What is to be said about it.
+    pub status: Status,
+}
+
+/// Tells of one step.
+pub fn step(core: &Core, step: &Step, fate: &Fate) {
+    let key = &step.resource.owner;
+    let what = format!("{} {}", step.resource.local(), step.action);
+    match fate {
+        Fate::Done => core.event(key, Severity::Normal, "Done", format!("{what}: {}", step.cause)),
+        Fate::Failed(error) => {
+            tracing::warn!(object = %key, "{what}: {error}");
+            core.event(key, Severity::Warning, "Failed", format!("{what}: {error}"));
+        }
+        Fate::Blocked { .. } => {}
+    }
+}
+
+/// Tells of what is not as a user may expect, once: the history knows what was told.
+pub fn warnings(core: &Core, key: &ObjectKey, warnings: Vec<String>) {
+    const REASON: &str = "Unsupported";
+    if warnings.is_empty() {
+        return;
+    }
+    let told = core.events.list(Some(key));
+    for warning in warnings {
+        if !told.iter().any(|event| event.reason == REASON && event.message == warning) {
+            core.event(key, Severity::Warning, REASON, warning);
+        }
+    }
+}
+
+/// Tells of what of somebody else's was moved aside, each time.
+pub fn kept_aside(core: &Core, key: &ObjectKey, kept: Vec<String>) {
+    for message in kept {
+        tracing::warn!(object = %key, "{message}");
+        core.event(key, Severity::Warning, "KeptAside", message);
+    }
+}
+
+/// Tells of a reconcile.
+pub fn write(core: &Core, view: &View, report: Report<'_>) {
+    let Report { key, uid, record, left, status } = report;
+    match (left, record) {
+        (Left::Wanted, Some(record)) => put(core, view, &record, status),
+        (Left::Leaving, Some(record)) if !speaks_another(core, key, uid, false) => {
+            put(core, view, &record, status);
+        }
+        (Left::Leaving | Left::Wanted, _) => {}
+        (Left::Trashed | Left::Gone, _) if speaks_another(core, key, uid, true) => {}
+        (Left::Trashed, _) => {
+            remove(core, view, key, "in the trash; `ctl undelete` brings it back");
+        }
+        (Left::Gone, _) => remove(core, view, key, "gone for good"),
+    }
+    match left {
+        Left::Gone => core.forget_look(key, uid),
+        Left::Wanted | Left::Leaving | Left::Trashed => looked_at(core, view, key, uid),
+    }
+}
+
+/// Notes a look. The first one is news even where it found what an earlier controller wrote down.
+fn looked_at(core: &Core, view: &View, key: &ObjectKey, uid: &Uid) {
+    if core.note_look(key, uid) {
+        tell(core, view, key);
+    }
+}
+
+/// How the objects stand whose resources hold something back, as far as they were looked at as they are now.
+pub fn holders(core: &Core, held: &BTreeMap<ResourceId, Hold>) -> BTreeMap<ObjectKey, Status> {
+    let status = |by: &ResourceId| {
+        let generation = core.ledger().get(&by.uid)?.generation;
+        let object = core.statuses().get(&by.owner)?.clone();
+        let its = object.metadata.uid == by.uid && core.was_looked_at(&by.owner, &by.uid);
+        let status = object.status.filter(|it| its && it.observed_generation >= generation)?;
+        Some((by.owner.clone(), status))
+    };
+    let holder = |(id, hold): (&ResourceId, &Hold)| match hold {
+        Hold::Blocked { by, .. } if by.owner != id.owner => status(by),
+        _ => None,
+    };
+    held.iter().filter_map(holder).collect()
+}
+
+/// An object that is in the ledger and could not be resolved: nothing is done about it, and it is told why.
+pub fn unresolved(core: &Core, view: &View, key: &ObjectKey, uid: &Uid) -> Done {
+    let Some(record) = core.ledger().get(uid).cloned() else { return Done::Settled };
+    let problems = view.problems_of(key).join("\n");
+    let previous = core.statuses().get(key).and_then(|object| object.status.clone());
+    let status =
+        unresolved_status(record.generation, &problems, previous.as_ref(), Timestamp::now());
+    put(core, view, &record, status);
+    looked_at(core, view, key, uid);
+    Done::Settled
+}
+
+/// An object that was never accepted: only a file speaks of it, and something is wrong with that.
+pub fn unaccepted(core: &Core, view: &View, key: &ObjectKey) -> Done {
+    let problems = view.problems_of(key);
+    let Some(problem) = view.problems.iter().find(|it| it.object.as_ref() == Some(key)) else {
+        remove(core, view, key, "gone");
+        return Done::Settled;
+    };
+    let before = core.statuses().get(key).cloned();
+    let previous = before.as_ref().and_then(|object| object.status.as_ref());
+    let now = Timestamp::now();
+    let object = Object {
+        api_version: API_VERSION.to_owned(),
+        kind: kind_name(key.kind).to_owned(),
+        metadata: ObjectMeta {
+            name: key.name.clone(),
+            uid: Uid::new(""),
+            generation: 0,
+            creation_timestamp: before.as_ref().map_or(now, |it| it.metadata.creation_timestamp),
+            deletion_timestamp: None,
+            source: problem.place.as_ref().map_or_else(
+                || problem.file.clone(),
+                |place| format!("{}:{}", place.file, place.line),
+            ),
+            labels: BTreeMap::new(),
+        },
+        spec: serde_json::Value::Object(serde_json::Map::new()),
+        status: Some(unresolved_status(0, &problems.join("\n"), previous, now)),
+    };
+    let uid = object.metadata.uid.clone();
+    store(core, view, key, object);
+    looked_at(core, view, key, &uid);
+    Done::Settled
+}
+
+/// Whether another incarnation speaks for the object: a younger one, or with `any` also an older one, that is
+/// not in the trash. Many may lie there.
+fn speaks_another(core: &Core, key: &ObjectKey, uid: &Uid, any: bool) -> bool {
+    core.ledger().records().any(|other| {
+        let trashed = other.deletion.as_ref().is_some_and(|it| it.trashed_at.is_some());
+        other.key == *key && !trashed && if any { other.uid != *uid } else { other.uid > *uid }
+    })
+}
+
+fn put(core: &Core, view: &View, record: &ObjectRecord, status: Status) {
+    store(core, view, &record.key, object(view, record, Some(status)));
+}
+
+/// An object as others see it.
+fn object(view: &View, record: &ObjectRecord, status: Option<Status>) -> Object {
+    let document = document(view, record);
+    let spec = document.as_ref().and_then(|document| document.node.get("spec")).map(Node::to_json);
+    Object {
+        api_version: API_VERSION.to_owned(),
+        kind: kind_name(record.key.kind).to_owned(),
+        metadata: ObjectMeta {
+            name: record.key.name.clone(),
+            uid: record.uid.clone(),
+            generation: record.generation,
+            creation_timestamp: record.created_at,
+            deletion_timestamp: record.deletion.as_ref().map(|deletion| deletion.requested_at),
+            source: format!("{}:{}", record.origin.file.display(), record.origin.line),
+            labels: document.map(|document| document.metadata.labels).unwrap_or_default(),
+        },
+        spec: spec.unwrap_or_default(),
+        status,
+    }
+}
+
+/// All objects as others see them: with the spec of now, and the status of the last look since the start.
+pub fn objects(core: &Core) -> BTreeMap<ObjectKey, Object> {
+    let known: Vec<_> =
+        core.statuses().all().map(|(key, object)| (key.clone(), object.clone())).collect();
+    let mut objects: BTreeMap<_, _> =
+        known.into_iter().map(|(key, object)| (key, without_hearsay(core, object))).collect();
+    let view = core.view();
+    for record in core.ledger().records().filter(|record| record.deletion.is_none()) {
+        let known = objects.remove(&record.key);
+        objects.insert(record.key.clone(), object(&view, record, own_status(record, known)));
+    }
+    for record in core.ledger().records().filter(|record| is_purged(record)) {
+        objects.entry(record.key.clone()).or_insert_with(|| object(&view, record, None));
+    }
+    objects
+}
+
+/// One object as others see it.
+pub fn one(core: &Core, key: &ObjectKey) -> Option<Object> {
+    let known = core.statuses().get(key).cloned();
+    let known = known.map(|object| without_hearsay(core, object));
+    let live = core.ledger().live(key).cloned();
+    match live {
+        Some(record) => Some(object(&core.view(), &record, own_status(&record, known))),
+        None => known.or_else(|| {
+            let going = core.ledger().records().find(|it| it.key == *key && is_purged(it)).cloned();
+            Some(object(&core.view(), &going?, None))
+        }),
+    }
+}
+
+/// Whether it is on its way out of the trash: it is there again until it is gone for good.
+fn is_purged(record: &ObjectRecord) -> bool {
+    record.deletion.as_ref().is_some_and(|deletion| deletion.purge)
+}
+
+/// An object without the status that an earlier controller left: nobody has looked whether it is still so.
+fn without_hearsay(core: &Core, object: Object) -> Object {
+    let looked_at = object.key().is_some_and(|key| core.was_looked_at(&key, &object.metadata.uid));
+    if looked_at { object } else { Object { status: None, ..object } }
+}
+
+/// The status, unless it is that of another incarnation of the same name.
+fn own_status(record: &ObjectRecord, known: Option<Object>) -> Option<Status> {
+    known.filter(|object| object.metadata.uid == record.uid).and_then(|object| object.status)
+}
+
+/// The document in force, as the user wrote it.
+fn document(view: &View, record: &ObjectRecord) -> Option<Document> {
+    let live = record.deletion.is_none().then(|| view.intake.documents.get(&record.key)).flatten();
+    live.cloned().or_else(|| {
+        let parsed =
+            parse(&record.origin.file.display().to_string(), record.origin.text.as_bytes());
+        parsed.documents.into_iter().find(|document| document.key == record.key)
+    })
+}
+
+fn store(core: &Core, view: &View, key: &ObjectKey, object: Object) {
+    let before = core.statuses().get(key).and_then(|object| object.status.clone());
+    let after = object.status.clone();
+    if core.statuses().write(key, object) {
+        // Those who wait first, then the history.
+        tell(core, view, key);
+        tell_phase(core, key, before.as_ref(), after.as_ref());
+    }
+}
+
+fn remove(core: &Core, view: &View, key: &ObjectKey, how: &str) {
+    let known = core.statuses().get(key).is_some();
+    let was_there = core.statuses().remove(key).unwrap_or_else(|error| {
+        tracing::warn!("the status file of {key} stays: {}", chain(&error));
+        known
+    });
+    if was_there {
+        core.event(key, Severity::Normal, "Deleted", how);
+        tell(core, view, key);
+    }
+}
+
+fn tell(core: &Core, view: &View, key: &ObjectKey) {
+    // Nobody listening is fine.
+    let _ = core.news.send(News(key.clone()));
+    for dependant in view.dependants(key) {
+        core.queue.add(Job::Object(dependant.clone()), std::time::Duration::ZERO);
+    }
+}
+
+fn tell_phase(core: &Core, key: &ObjectKey, before: Option<&Status>, after: Option<&Status>) {
+    let Some(after) = after else { return };
+    let source = |status: &Status| {
+        status
+            .condition(ConditionType::SourceValid)
+            .filter(|condition| condition.status == Truth::False)
+            .map(|condition| condition.message.clone())
+    };
+    if let Some(problem) = source(after)
+        && before.and_then(source).as_ref() != Some(&problem)
+    {
+        core.event(key, Severity::Warning, "SourceInvalid", problem);
+    }
+    if before.map(|status| status.phase) == Some(after.phase) {
+        return;
+    }
+    let severity = match after.phase {
+        Phase::Degraded | Phase::Stalled => Severity::Warning,
+        Phase::Pending | Phase::Progressing | Phase::Ready | Phase::Suspended | Phase::Deleting => {
+            Severity::Normal
+        }
+    };
+    let why =
+        after.condition(ConditionType::Ready).map(|it| it.message.clone()).unwrap_or_default();
+    core.event(key, severity, &after.phase.to_string(), why);
+}

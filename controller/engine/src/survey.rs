@@ -1,0 +1,206 @@
+//! The survey: looks at the specs folder, brings the ledger up to date with it, looks facts up, and resolves
+//! everything into a new view. It is a job of the queue like any other, and wakes the objects that changed.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, MutexGuard};
+use std::time::{Duration, Instant};
+
+use agent_harness_model::id::{ObjectKey, ObjectKind};
+use agent_harness_model::resolve::Resolution;
+use jiff::Timestamp;
+
+use crate::assemble::{accept, assemble, note_leaving, set_apart_moved, still_needed};
+use crate::core::{Core, Job, Progress};
+use crate::intake::sources::{Intake, document, last_good};
+use crate::ledger::{Ledger, LedgerError};
+use crate::view::View;
+
+/// What git said longer ago is asked again at a survey.
+const FACTS_MAX_AGE: Duration = Duration::from_secs(5);
+
+/// A fact can need another one; each round knows at least one more.
+const ROUNDS: usize = 16;
+
+/// Makes a new view and wakes whom it concerns. Blocks on small files and on git.
+pub fn survey(core: &Core, max_age: Duration) -> Result<Arc<View>, LedgerError> {
+    survey_with(core, &core.survey_turn(), max_age)
+}
+
+/// A view of the folder as it was at that moment or later: a new one, unless a survey has begun since. Whoever
+/// asks right after an edit is not told of what was there before it, and many who ask at a time share one look.
+pub fn no_older_than(
+    core: &Core,
+    asked: Instant,
+    max_age: Duration,
+) -> Result<Arc<View>, LedgerError> {
+    let turn = core.survey_turn();
+    match core.last_survey() {
+        Some(begun) if begun >= asked => Ok(core.view()),
+        _ => survey_with(core, &turn, max_age),
+    }
+}
+
+/// The same, by whoever has the turn already.
+pub fn survey_with(
+    core: &Core,
+    _turn: &MutexGuard<'_, ()>,
+    max_age: Duration,
+) -> Result<Arc<View>, LedgerError> {
+    let (now, begun) = (Timestamp::now(), Instant::now());
+    core.sources().read(); // I/O: the folder
+    let intake = {
+        let mut sources = core.sources();
+        let mut ledger = core.ledger();
+        let mut intake = sources.settle(&ledger, now); // pure
+        postpone(&mut intake, &ledger);
+        accept(&mut ledger, &intake, core.config.retention, now)?; // I/O: the ledger
+        keep_needed(&mut intake, &ledger);
+        intake
+    };
+    let mut resolution = resolve_with_facts(core, &intake, max_age.min(FACTS_MAX_AGE), now);
+    if set_apart_moved(&mut core.ledger(), &resolution.desired, &core.facts.facts())? {
+        // I/O: the ledger
+        resolution = resolve_with_facts(core, &intake, FACTS_MAX_AGE, now);
+    }
+    note_leaving(&mut core.ledger(), &resolution.desired, &core.facts.facts(), now)?; // I/O: the ledger
+    keep_resolved(core, &mut resolution);
+    let view = View::new(intake, resolution.desired, resolution.problems, resolution.needs);
+    let view = Arc::new(view);
+    publish(core, &view, now);
+    core.note_survey(begun);
+    Ok(view)
+}
+
+/// What cannot be resolved now (a template file is gone, a repository cannot be read) stays wanted as it was:
+/// it goes on being healed. After a restart there is nothing to go back to, and nothing is done about it.
+fn keep_resolved(core: &Core, resolution: &mut Resolution) {
+    let before = core.view();
+    for record in core.ledger().records().filter(|record| record.deletion.is_none()) {
+        let id = (record.key.clone(), record.uid.clone());
+        if let Some(object) = before.desired.objects.get(&id) {
+            resolution.desired.objects.entry(id).or_insert_with(|| object.clone());
+        }
+    }
+    let connections = &mut resolution.desired.connections;
+    for (infra, to) in &before.desired.connections.postgres {
+        connections.postgres.entry(infra.clone()).or_insert_with(|| to.clone());
+    }
+    for (infra, to) in &before.desired.connections.stores {
+        connections.stores.entry(infra.clone()).or_insert_with(|| to.clone());
+    }
+}
+
+/// Objects that are to leave and are still used stay in force, as they were last.
+fn keep_needed(intake: &mut Intake, ledger: &Ledger) {
+    for (record, users) in still_needed(ledger) {
+        if intake.documents.contains_key(&record.key) {
+            continue;
+        }
+        if let Some(document) = document(record) {
+            intake.documents.insert(record.key.clone(), document);
+            intake.held.insert(record.key.clone(), String::new());
+            let why = format!("still used by {}, leaving", users.join(", "));
+            intake.blocked.insert(record.key.clone(), why);
+        }
+    }
+}
+
+/// Resolves, and looks up what that asks for, until nothing more is asked. Blocks on files and git.
+pub fn resolve_with_facts(
+    core: &Core,
+    intake: &Intake,
+    max_age: Duration,
+    now: Timestamp,
+) -> Resolution {
+    let begun = Instant::now();
+    let mut needs = core.view().needs.clone();
+    for round in 0.. {
+        // What was looked up in an earlier round is good enough for this one.
+        let age = max_age.max(begun.elapsed());
+        let young = core.facts.gather(&needs, age); // I/O: secrets, files, git
+        if let Some(old) = young.filter(|_| round == 0) {
+            core.queue.add(Job::Survey, old.saturating_duration_since(Instant::now()));
+        }
+        let facts = core.facts.facts();
+        let resolution =
+            assemble(&intake.documents, &core.ledger(), &facts, core.config.retention, now); // pure
+        if round >= ROUNDS || resolution.needs.is_subset(&needs) {
+            return resolution;
+        }
+        needs.extend(resolution.needs);
+    }
+    unreachable!("the loop above ends by returning")
+}
+
+/// A Stack or Infra stays in force until every agent that leaves is out: its databases cannot be moved to the
+/// trash on a server that was stopped before.
+fn postpone(intake: &mut Intake, ledger: &Ledger) {
+    let leaving: Vec<String> = ledger
+        .records()
+        .filter(|record| record.key.kind == ObjectKind::Agent)
+        .filter(|record| record.deletion.as_ref().is_some_and(|it| it.trashed_at.is_none()))
+        .map(|record| record.key.to_string())
+        .chain(
+            intake
+                .leave
+                .iter()
+                .filter(|key| key.kind == ObjectKind::Agent)
+                .map(ToString::to_string),
+        )
+        .collect();
+    let stacks: Vec<String> = intake
+        .leave
+        .iter()
+        .filter(|key| key.kind == ObjectKind::Stack)
+        .map(ToString::to_string)
+        .collect();
+    let mut documents = None;
+    let waits: BTreeMap<ObjectKey, &[String]> = intake
+        .leave
+        .iter()
+        .filter_map(|key| {
+            let users: &[String] = match key.kind {
+                ObjectKind::Agent => &[],
+                ObjectKind::Stack => &leaving,
+                ObjectKind::Infra if leaving.is_empty() => &stacks,
+                ObjectKind::Infra => &leaving,
+            };
+            (!users.is_empty()).then(|| (key.clone(), users))
+        })
+        .collect();
+    for (key, users) in waits {
+        let documents = documents.get_or_insert_with(|| last_good(ledger));
+        if let Some(document) = documents.get(&key) {
+            intake.documents.insert(key.clone(), document.clone());
+            intake.held.insert(key.clone(), String::new());
+        }
+        intake.leave.remove(&key);
+        intake.blocked.insert(key, format!("still used by {}, leaving", users.join(", ")));
+    }
+}
+
+/// Makes a view the current one, and wakes what changed in it.
+fn publish(core: &Core, view: &Arc<View>, now: Timestamp) {
+    let before = core.replace_view(Arc::clone(view));
+    core.advance(Progress::Working);
+    for problem in &view.problems {
+        if !before.problems.contains(problem) {
+            tracing::warn!("{}", problem.line());
+        }
+    }
+    core.statuses().write_problems(&view.loose_problems());
+    if view.intake.frozen != before.intake.frozen {
+        match &view.intake.frozen {
+            Some(why) => tracing::warn!("{why}"),
+            None => tracing::info!("deletions are no longer frozen"),
+        }
+    }
+    for key in view.changed_since(&before) {
+        core.retries().forget(&key);
+        core.queue.add(Job::Object(key), Duration::ZERO);
+    }
+    if let Some(at) = view.intake.ask_again {
+        let delay = Duration::try_from(at.duration_since(now)).unwrap_or_default();
+        core.queue.add(Job::Survey, delay + Duration::from_millis(10));
+    }
+}

@@ -1,0 +1,296 @@
+//! What the control socket speaks: HTTP/1.1 with JSON bodies of these types, over a Unix socket.
+//!
+//! Every answer that is not 2xx carries an [`ErrorBody`]. Streams are one JSON value a line.
+//!
+//! With `fresh=true` the folder of specs is read before the answer: an edit that was made just now is in the generation
+//! of its object, though its status may still be about the one before. So it is for a diff.
+//!
+//! A name may have many incarnations, of which one is not in the trash. `uid=UID` means this one of them: its uid, or
+//! as much of its beginning as tells it from the others; so does the short form of eight characters. Where many could be
+//! purged and none is named, that is refused, unless `all=true` means every one.
+//!
+//! | request | body | answer |
+//! |---|---|---|
+//! | `GET /v1/info` | | [`Info`] |
+//! | `GET /v1/objects?fresh=true` | | `Vec<Object>` |
+//! | `GET /v1/objects/{kind}/{name}?fresh=true` | | [`Object`] |
+//! | `GET /v1/watch` | | stream of [`Object`]; all at first, then each that changed |
+//! | `POST /v1/apply` | [`ApplyRequest`] | `Vec<Applied>` |
+//! | `POST /v1/diff` | [`ApplyRequest`] | [`DiffAnswer`] |
+//! | `DELETE /v1/objects/{kind}/{name}?purge=true&uid=UID` | | [`Deleted`] |
+//! | `POST /v1/objects/{kind}/{name}/undelete?uid=UID` | | [`Applied`] |
+//! | `GET /v1/trash` | | `Vec<Trashed>` |
+//! | `POST /v1/approve` | | [`Approved`] |
+//! | `POST /v1/objects/{kind}/{name}/reconcile` | | nothing |
+//! | `POST /v1/objects/{kind}/{name}/restart?process=NAME` | | nothing |
+//! | `GET /v1/objects/{kind}/{name}/environment` | | [`Environment`] |
+//! | `GET /v1/objects/{kind}/{name}/logs` | | `Vec<LogFile>` |
+//! | `GET /v1/events?object=KIND/NAME&follow=true` | | stream of [`Event`], oldest first |
+//! | `POST /v1/down` | [`DownRequest`] | stream of [`Event`], ends when all is down |
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::id::{ObjectKey, Uid};
+use crate::status::Status;
+
+/// What went wrong with a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ErrorBody {
+    /// What happened and what to do, ready to be shown.
+    pub message: String,
+    /// Rendered diagnostics of specs, each with file, line and remedy.
+    #[serde(default)]
+    pub diagnostics: Vec<String>,
+}
+
+/// Who answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Info {
+    /// Version of the controller.
+    pub version: String,
+    /// Its process id.
+    pub pid: u32,
+    /// Its state folder.
+    pub state: PathBuf,
+    /// The folder that it watches.
+    pub specs: PathBuf,
+    /// Why deletions are frozen, when they are.
+    pub frozen: Option<String>,
+    /// What is wrong with files of that folder and is in no object's status, such as a file that holds no object
+    /// that can be told: file, line and remedy in one line each.
+    #[serde(default)]
+    pub problems: Vec<String>,
+}
+
+/// An object: spec and status in one, as `ctl get -o yaml` prints it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Object {
+    /// `agent-harness.dev/v1alpha1`
+    pub api_version: String,
+    /// `Infra`, `Stack` or `Agent`.
+    pub kind: String,
+    /// Who it is.
+    pub metadata: ObjectMeta,
+    /// As the user wrote it.
+    pub spec: serde_json::Value,
+    /// What came of it; `None` before its first reconcile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<Status>,
+}
+
+impl Object {
+    /// Its identity.
+    pub fn key(&self) -> Option<ObjectKey> {
+        format!("{}/{}", self.kind.to_lowercase(), self.metadata.name).try_into().ok()
+    }
+}
+
+/// Who an object is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ObjectMeta {
+    /// Its name.
+    pub name: String,
+    /// Its incarnation.
+    pub uid: Uid,
+    /// Counts the changes of its spec's meaning.
+    pub generation: u64,
+    /// When it was first seen.
+    pub creation_timestamp: Timestamp,
+    /// Since when it is leaving.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deletion_timestamp: Option<Timestamp>,
+    /// Where it was read: `FILE:LINE`.
+    pub source: String,
+    /// Labels of the user's own.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+}
+
+/// Specs to be applied or compared.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ApplyRequest {
+    /// Each file with the name that its errors are to show.
+    pub files: Vec<SpecFile>,
+    /// Only say what would be done.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+/// One file of specs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SpecFile {
+    /// Its name, for errors and as a proposal for the name in the watched folder.
+    pub name: String,
+    /// The folder that relative paths in it refer to; `None` for standard input.
+    pub folder: Option<PathBuf>,
+    /// YAML.
+    pub text: String,
+}
+
+/// What an `apply` did to one object: `agent/agent-3 created`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Applied {
+    /// The object.
+    pub object: ObjectKey,
+    /// What was done.
+    pub change: Change,
+    /// The generation to wait for.
+    pub generation: u64,
+}
+
+/// What an `apply` did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Change {
+    /// It was not there.
+    Created,
+    /// It was there and is another now.
+    Configured,
+    /// It was there like this.
+    Unchanged,
+    /// It came back from the trash.
+    Restored,
+}
+
+impl std::fmt::Display for Change {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::Created => "created",
+            Self::Configured => "configured",
+            Self::Unchanged => "unchanged",
+            Self::Restored => "restored",
+        })
+    }
+}
+
+/// What would be done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DiffAnswer {
+    /// Changes of the specs' text: a unified diff of the normalised YAML per object.
+    pub specs: Vec<SpecDiff>,
+    /// The plan, one line a step.
+    pub plan: String,
+    /// How many steps that is.
+    pub steps: usize,
+}
+
+/// How one object's spec would change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SpecDiff {
+    /// The object.
+    pub object: ObjectKey,
+    /// As it is; empty when it is new.
+    pub before: String,
+    /// As it would be; empty when it would leave.
+    pub after: String,
+}
+
+/// A deletion that was begun.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Deleted {
+    /// The object.
+    pub object: ObjectKey,
+    /// Its incarnation: what to wait for.
+    pub uid: Uid,
+    /// Until when it can be brought back; `None` when it was purged.
+    pub until: Option<Timestamp>,
+}
+
+/// An object in the trash, or what a live one put there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Trashed {
+    /// The object.
+    pub object: ObjectKey,
+    /// Its incarnation.
+    pub uid: Uid,
+    /// When it was deleted.
+    pub since: Timestamp,
+    /// Until when it can be brought back.
+    pub until: Timestamp,
+    /// The object is there, and only these things of it are kept: its spec wants others by now. They come back with
+    /// the spec, not with `undelete`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub live: bool,
+    /// What is kept, by `kind/name`.
+    pub resources: Vec<String>,
+}
+
+/// Deletions that were let through.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Approved {
+    /// The objects that may leave now.
+    pub objects: Vec<ObjectKey>,
+}
+
+/// What an agent's processes get.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Environment {
+    /// The worktree.
+    pub cwd: PathBuf,
+    /// All variables, secrets in clear: the socket is its owner's alone.
+    pub variables: BTreeMap<String, String>,
+    /// Names of the variables that hold secrets.
+    pub secret: Vec<String>,
+}
+
+/// A log that can be read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LogFile {
+    /// `api`, `setup/install`, `template/migrate`.
+    pub name: String,
+    /// The newest file; older ones lie beside it as `.1`, `.2`.
+    pub path: PathBuf,
+}
+
+/// Something that happened to an object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Event {
+    /// When, the last time.
+    pub time: Timestamp,
+    /// To which object.
+    pub object: ObjectKey,
+    /// Whether it needs attention.
+    pub severity: Severity,
+    /// One word for what.
+    pub reason: String,
+    /// A sentence for people.
+    pub message: String,
+    /// How often in a row.
+    pub count: u32,
+}
+
+/// Whether an event needs attention.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Severity {
+    /// As it should be.
+    Normal,
+    /// Somebody may want to look.
+    Warning,
+}
+
+/// How everything of a state folder is ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DownRequest {
+    /// Destroy the data as well.
+    pub purge: bool,
+}

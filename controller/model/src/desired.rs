@@ -1,0 +1,88 @@
+//! What is wanted, with every choice made: the planner's one input beside what was seen.
+//!
+//! It is made by `resolve` from what users wrote, and completed with what the ledger knows and nobody
+//! wants any more. It is never written to disk: it holds secrets.
+
+use std::collections::BTreeMap;
+
+use crate::id::{ObjectKey, ResourceId, Uid};
+use crate::kinds::service::{PostgresConnection, StoreConnection};
+use crate::kinds::{AnyTarget, Need, Place};
+
+/// What is wanted of all objects.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Desired {
+    /// By identity; during a deletion the leaving incarnation stands beside its successor.
+    pub objects: BTreeMap<(ObjectKey, Uid), DesiredObject>,
+    /// How the shared servers are reached.
+    pub connections: Connections,
+}
+
+impl Desired {
+    /// What is to become of one resource.
+    pub fn wanted(&self, id: &ResourceId) -> Option<&Wanted> {
+        self.objects.get(&(id.owner.clone(), id.uid.clone()))?.resources.get(id)
+    }
+}
+
+/// How the shared servers are reached, by the Infra's name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Connections {
+    /// Postgres servers.
+    pub postgres: BTreeMap<String, PostgresConnection>,
+    /// Object stores.
+    pub stores: BTreeMap<String, StoreConnection>,
+}
+
+/// What is wanted of one incarnation of an object.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DesiredObject {
+    /// Nothing is done about it until it is resumed; the reason the user gave.
+    pub suspended: Option<String>,
+    /// It is leaving.
+    pub deleting: bool,
+    /// Every resource, wanted or leaving.
+    pub resources: BTreeMap<ResourceId, Wanted>,
+    /// Ports by name, for status and `ctl url`.
+    pub ports: BTreeMap<String, u16>,
+    /// URLs by name, for status and `ctl url`.
+    pub urls: BTreeMap<String, String>,
+}
+
+/// What is to become of one resource.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// There, in the trash, or gone.
+    pub target: AnyTarget,
+    /// Where it is.
+    pub place: Place,
+    /// What has to be so before anything is done about it.
+    pub after: Vec<Dependency>,
+    /// Resources whose creation makes this one's last run void: a setup step that prepared a database
+    /// has to run again when that database is cloned again.
+    pub renewed_by: Vec<ResourceId>,
+    /// Where it is asked for: `specs/stack.yaml:12:3`; `None` when nobody asks for it any more.
+    pub source: Option<String>,
+}
+
+impl Wanted {
+    /// A resource that is to be there.
+    pub fn present(resource: crate::kinds::Resource) -> Self {
+        Self {
+            place: resource.place(),
+            target: AnyTarget::Present(resource),
+            after: Vec::new(),
+            renewed_by: Vec::new(),
+            source: None,
+        }
+    }
+}
+
+/// What has to be so first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dependency {
+    /// Of which resource; it may belong to another object.
+    pub on: ResourceId,
+    /// What it has to be.
+    pub need: Need,
+}

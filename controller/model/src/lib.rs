@@ -1,0 +1,21 @@
+//! The pure core of Agent Harness: what users write, what that means, what is to be done about it.
+//!
+//! Everything here is a function of its arguments: no I/O, no clock, no randomness, no async.
+//! Providers look and act, the engine schedules; this crate decides.
+
+pub mod api;
+pub mod desired;
+pub mod hash;
+pub mod id;
+pub mod kinds;
+pub mod plan;
+pub mod resolve;
+pub mod secret;
+pub mod spec;
+pub mod status;
+pub mod template;
+pub mod validate;
+pub mod words;
+
+pub mod world;
+pub mod yaml;

@@ -1,0 +1,327 @@
+//! How one object's plan is put together: verdicts per resource, gates, then order.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Hold, Plan, Step, StepId, exchange};
+use crate::desired::{Dependency, DesiredObject, Wanted};
+use crate::id::{ResourceId, ResourceKind};
+use crate::kinds::{
+    Action, AnyTarget, Have, Need, Place, Verdict, bucket, database, diff, process, setup, worktree,
+};
+use crate::world::{Observed, Seen};
+
+/// Plans one object.
+pub(super) fn build(object: &DesiredObject, have: &Observed) -> Plan {
+    let mut builder = Builder { object, have, plan: Plan::default(), steps_of: BTreeMap::new() };
+    // Processes that leave go first: they hold ports, and they write to what is about to move.
+    for (id, wanted) in &object.resources {
+        if id.kind == ResourceKind::Process && leaving(wanted) {
+            builder.visit(id, wanted);
+        }
+    }
+    for id in creation_order(object) {
+        if let Some(wanted) = object.resources.get(id) {
+            builder.visit(id, wanted);
+        }
+    }
+    // Data moves when nothing of this object uses it any more, servers stop last.
+    for servers in [false, true] {
+        for (id, wanted) in &object.resources {
+            let is_server = id.kind == ResourceKind::Service;
+            if id.kind != ResourceKind::Process && leaving(wanted) && is_server == servers {
+                builder.visit(id, wanted);
+            }
+        }
+    }
+    builder.plan
+}
+
+fn leaving(wanted: &Wanted) -> bool {
+    match wanted.target {
+        AnyTarget::Present(_) => false,
+        AnyTarget::Trashed | AnyTarget::Gone => true,
+    }
+}
+
+/// Wanted resources, each after what it depends on within the object; otherwise in the order of their ids.
+fn creation_order(object: &DesiredObject) -> Vec<&ResourceId> {
+    fn enter<'a>(
+        object: &'a DesiredObject,
+        id: &'a ResourceId,
+        entered: &mut BTreeSet<&'a ResourceId>,
+        order: &mut Vec<&'a ResourceId>,
+    ) {
+        let Some(wanted) = object.resources.get(id) else { return };
+        if leaving(wanted) || !entered.insert(id) {
+            return;
+        }
+        for dependency in &wanted.after {
+            enter(object, &dependency.on, entered, order);
+        }
+        order.push(id);
+    }
+    let mut entered = BTreeSet::new();
+    let mut order = Vec::new();
+    for id in object.resources.keys() {
+        enter(object, id, &mut entered, &mut order);
+    }
+    order
+}
+
+struct Builder<'a> {
+    object: &'a DesiredObject,
+    have: &'a Observed,
+    plan: Plan,
+    steps_of: BTreeMap<&'a ResourceId, Vec<StepId>>,
+}
+
+impl<'a> Builder<'a> {
+    fn visit(&mut self, id: &'a ResourceId, wanted: &'a Wanted) {
+        let have = match self.have.get(id) {
+            Seen::Known(have) => have,
+            Seen::Unknown(why) => return self.hold(id, Hold::Unknown(why)),
+        };
+        let target = exchange::target(self.object, wanted, have);
+        let verdict = match (diff(target, &wanted.place, have), self.renewal(id, wanted, have)) {
+            (Verdict::Settled, Some(run)) => run,
+            (verdict, _) => verdict,
+        };
+        if verdict != Verdict::Settled
+            && let Some(hold) = exchange::hold(self.object, self.have, id, wanted)
+        {
+            return self.hold(id, hold);
+        }
+        match verdict {
+            Verdict::Settled => {}
+            Verdict::Wait(why) => self.hold(id, Hold::Wait(why)),
+            Verdict::Drift(why) => self.hold(id, Hold::Drift(why)),
+            Verdict::Conflict(why) => self.hold(id, Hold::Conflict(why)),
+            Verdict::Stalled(why) => self.hold(id, Hold::Stalled(why)),
+            Verdict::Change(changes) => {
+                if exchange::makes_room(self.object, wanted) {
+                    self.end_processes();
+                }
+                match self.gates(id, wanted) {
+                    Err(hold) => self.hold(id, hold),
+                    Ok(after) => self.change(id, changes, after),
+                }
+            }
+        }
+    }
+
+    fn hold(&mut self, id: &ResourceId, hold: Hold) {
+        self.plan.held.insert(id.clone(), hold);
+    }
+
+    /// Adds the steps of one resource: one after the other, the first one after `after`.
+    fn change(
+        &mut self,
+        id: &'a ResourceId,
+        changes: Vec<(Action, String)>,
+        mut after: Vec<StepId>,
+    ) {
+        if changes.iter().any(|(action, _)| makes_anew(action)) {
+            after.extend(self.forget_dependants(id));
+        }
+        for (action, cause) in changes {
+            after.sort_unstable();
+            after.dedup();
+            let step = self.push(id, action, cause, after);
+            after = vec![step];
+        }
+    }
+
+    fn push(
+        &mut self,
+        id: &'a ResourceId,
+        action: Action,
+        cause: String,
+        after: Vec<StepId>,
+    ) -> StepId {
+        let step = self.plan.steps.len() + 1;
+        self.plan.steps.push(Step { id: step, resource: id.clone(), action, cause, after });
+        self.steps_of.entry(id).or_default().push(step);
+        step
+    }
+
+    /// Steps that have to come first, or why nothing can be done now.
+    fn gates(&self, id: &ResourceId, wanted: &Wanted) -> Result<Vec<StepId>, Hold> {
+        let of_processes = |only_leaving: bool| {
+            self.steps_of
+                .iter()
+                .filter(move |(other, _)| {
+                    other.kind == ResourceKind::Process
+                        && (!only_leaving || self.object.resources.get(*other).is_some_and(leaving))
+                })
+                .flat_map(|(_, steps)| steps.iter().copied())
+        };
+        if leaving(wanted) {
+            if id.kind != ResourceKind::Process
+                && let Some(process) = self.user()
+            {
+                let why = format!("waits until {} does not run with it any more", process.local());
+                return Err(Hold::Wait(why));
+            }
+            return Ok(match id.kind {
+                ResourceKind::Process => Vec::new(),
+                ResourceKind::Service => self.steps_of.values().flatten().copied().collect(),
+                _ => of_processes(false).collect(),
+            });
+        }
+        let mut after = Vec::new();
+        for dependency in &wanted.after {
+            after.extend(self.gate(dependency)?);
+        }
+        if id.kind == ResourceKind::Process {
+            after.extend(of_processes(true));
+        }
+        Ok(after)
+    }
+
+    /// Ends every process that runs and about which nothing else is done: none can outlast the exchange of its
+    /// worktree.
+    fn end_processes(&mut self) {
+        let object = self.object;
+        for (id, wanted) in &object.resources {
+            let running = matches!(
+                self.have.get(id),
+                Seen::Known(Some(Have::Process(process::Observed::Running { .. })))
+            );
+            if let Place::Process(place) = &wanted.place
+                && running
+                && !self.steps_of.contains_key(id)
+            {
+                self.plan.held.remove(id);
+                let stop = Action::Process(process::Action::Stop(place.clone()));
+                let cause = "its worktree is exchanged for that of another repository";
+                self.push(id, stop, cause.to_owned(), Vec::new());
+            }
+        }
+    }
+
+    /// A process that may still use what leaves: it runs as it was wanted before, or nobody can see whether
+    /// it does, and nothing is done about it now.
+    fn user(&self) -> Option<&ResourceId> {
+        self.plan.held.keys().filter(|id| id.kind == ResourceKind::Process).find(|id| {
+            match self.have.get(id) {
+                Seen::Unknown(_) => true,
+                Seen::Known(Some(Have::Process(process::Observed::Running {
+                    fingerprint,
+                    ..
+                }))) => match self.object.resources.get(*id).map(|wanted| &wanted.target) {
+                    Some(AnyTarget::Present(want)) => want.fingerprint() != fingerprint,
+                    Some(AnyTarget::Trashed | AnyTarget::Gone) | None => true,
+                },
+                Seen::Known(_) => false,
+            }
+        })
+    }
+
+    /// The step that brings a dependency about, if one is needed.
+    fn gate(&self, dependency: &Dependency) -> Result<Option<StepId>, Hold> {
+        let on = &dependency.on;
+        let blocked =
+            |root: Option<String>| Hold::Blocked { by: on.clone(), need: dependency.need, root };
+        if let Some(hold) = self.plan.held.get(on) {
+            // Something that is drifted or in the middle of a change may still be enough,
+            // unless a step of this plan makes it void.
+            let enough = !self.steps_of.contains_key(on)
+                && matches!(self.have.get(on), Seen::Known(Some(have)) if have.satisfies(dependency.need));
+            let root = match hold {
+                Hold::Blocked { root: Some(root), .. } => Some(root.clone()),
+                hold => Some(format!("{} {hold}", on.local())),
+            };
+            return if enough { Ok(None) } else { Err(blocked(root)) };
+        }
+        if let Some(last) = self.steps_of.get(on).and_then(|steps| steps.last()) {
+            return if attainable(on.kind, dependency.need) {
+                Ok(Some(*last))
+            } else {
+                Err(blocked(None))
+            };
+        }
+        match self.have.get(on) {
+            Seen::Known(Some(have)) if have.satisfies(dependency.need) => Ok(None),
+            Seen::Known(_) => Err(blocked(None)),
+            Seen::Unknown(why) => {
+                Err(blocked(Some(format!("{} cannot be seen: {why}", on.local()))))
+            }
+        }
+    }
+
+    /// The run of a setup step that became void, because what it prepared is made anew by this plan.
+    fn renewal(
+        &self,
+        id: &ResourceId,
+        wanted: &Wanted,
+        have: Option<&Have>,
+    ) -> Option<Verdict<Action>> {
+        let AnyTarget::Present(crate::kinds::Resource::Setup(want)) = &wanted.target else {
+            return None;
+        };
+        let was_run = matches!(have, Some(Have::Setup(setup)) if setup.last.is_some());
+        // Its `Forget` is among the steps by now, because it comes after what it prepares.
+        let forgotten = self.steps_of.contains_key(id);
+        (was_run && forgotten).then(|| {
+            Verdict::one(
+                Action::Setup(setup::Action::Run(std::sync::Arc::clone(want))),
+                "what it prepared is made anew",
+            )
+        })
+    }
+
+    /// Voids the runs that prepared `id` before it is made anew, so that no crash in between can leave
+    /// a new database that counts as prepared.
+    fn forget_dependants(&mut self, id: &ResourceId) -> Vec<StepId> {
+        let object = self.object;
+        let mut forgets = Vec::new();
+        for (other, wanted) in &object.resources {
+            let (AnyTarget::Present(_), Place::Setup(place)) = (&wanted.target, &wanted.place)
+            else {
+                continue;
+            };
+            let was_run = matches!(
+                self.have.get(other),
+                Seen::Known(Some(Have::Setup(setup))) if setup.last.is_some()
+            );
+            if was_run && wanted.renewed_by.contains(id) {
+                forgets.push(match self.steps_of.get(other).and_then(|steps| steps.first()) {
+                    Some(step) => *step,
+                    None => self.push(
+                        other,
+                        Action::Setup(setup::Action::Forget(place.clone())),
+                        format!("{} is made anew", id.local()),
+                        Vec::new(),
+                    ),
+                });
+            }
+        }
+        forgets
+    }
+}
+
+/// Whether the steps of a resource, once done, are all that the need asks for.
+fn attainable(kind: ResourceKind, need: Need) -> bool {
+    match kind {
+        ResourceKind::Process | ResourceKind::Service => match need {
+            Need::Exists | Need::Started => true,
+            Need::Ready | Need::Succeeded => false,
+        },
+        ResourceKind::Worktree
+        | ResourceKind::File
+        | ResourceKind::Template
+        | ResourceKind::Database
+        | ResourceKind::Bucket
+        | ResourceKind::Setup => true,
+    }
+}
+
+/// Whether an action makes something that was not there before, without what was prepared in it.
+fn makes_anew(action: &Action) -> bool {
+    matches!(
+        action,
+        Action::Database(database::Action::Create(_))
+            | Action::Worktree(worktree::Action::Add(_))
+            | Action::Bucket(bucket::Action::Create(_))
+    )
+}

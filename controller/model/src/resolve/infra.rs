@@ -1,0 +1,265 @@
+//! Infra: the shared servers, how they are reached, and the buckets that all agents share.
+
+use std::sync::Arc;
+
+use super::Stop;
+use super::context::{Context, needs};
+use super::postgres_url;
+use crate::hash;
+use crate::id::{ObjectKey, ResourceId, ResourceKind};
+use crate::kinds::service::{
+    self, EmbeddedObjectStore, EmbeddedPostgres, PostgresConnection, Runtime, StoreConnection,
+};
+use crate::kinds::{Need, Resource, bucket};
+use crate::secret::Secret;
+use crate::spec::diagnostic::Diagnostic;
+use crate::spec::parse::Document;
+use crate::spec::{BucketPolicy, Cors, InfraSpec, ObjectStore, Postgres};
+
+/// The name of the Postgres service within its Infra.
+pub(super) const POSTGRES: &str = "postgres";
+/// The name of the object store within its Infra.
+pub(super) const OBJECT_STORE: &str = "objectStore";
+
+pub(super) fn resolve(
+    cx: &mut Context<'_>,
+    document: &Document,
+    spec: &InfraSpec,
+) -> Result<(), Stop> {
+    if let Some(postgres) = &spec.postgres {
+        resolve_postgres(cx, document, postgres)?;
+    }
+    if let Some(store) = &spec.object_store {
+        resolve_store(cx, document, store)?;
+    }
+    Ok(())
+}
+
+/// A server without a runtime that this version has; validation says so first.
+fn no_runtime(document: &Document, server: &str) -> Stop {
+    Diagnostic::at(document.place(&["spec", server]), format!("`{server}` has no runtime"))
+        .help("write `embedded` or `external` under it")
+        .into()
+}
+
+fn resolve_postgres(
+    cx: &mut Context<'_>,
+    document: &Document,
+    spec: &Postgres,
+) -> Result<(), Stop> {
+    let infra = cx.key.name.clone();
+    let root = cx.folder().join(POSTGRES);
+    let (runtime, connection, root) = if let Some(embedded) = &spec.embedded {
+        let password = cx.secret(&format!("infra-{infra}-postgres"))?;
+        let scope = cx.common_scope();
+        let mut settings = std::collections::BTreeMap::new();
+        for (name, value) in &embedded.settings {
+            let path = ["spec", "postgres", "embedded", "settings", name.as_str()];
+            let value = cx.value(value, &scope, || document.place(&path))?;
+            settings.insert(name.clone(), value.reveal().to_owned());
+        }
+        let connection = PostgresConnection {
+            host: "127.0.0.1".into(),
+            port: embedded.port,
+            user: "postgres".into(),
+            password: password.clone(),
+            database: "postgres".into(),
+            sslmode: None,
+            embedded_root: Some(root.clone()),
+        };
+        let runtime = EmbeddedPostgres {
+            port: embedded.port,
+            version: embedded.version.clone(),
+            bin_dir: embedded.bin_dir.as_deref().map(|dir| cx.path(&document.file, dir)),
+            settings,
+            root: root.clone(),
+            admin_password: password,
+        };
+        cx.object.ports.insert(POSTGRES.into(), embedded.port);
+        (Runtime::EmbeddedPostgres(runtime), connection, Some(root))
+    } else if let Some(external) = &spec.external {
+        let scope = cx.common_scope();
+        let place = || document.place(&["spec", "postgres", "external", "url"]);
+        let url = cx.value(&external.url, &scope, place)?;
+        let mut connection = postgres_url::parse(&url).map_err(|why| {
+            Stop::from(
+                Diagnostic::at(place(), why)
+                    .help("write postgres://USER:PASSWORD@HOST:PORT/DATABASE"),
+            )
+        })?;
+        if let Some(password) = &external.password {
+            let place = || document.place(&["spec", "postgres", "external", "password"]);
+            connection.password = Secret::new(cx.value(password, &scope, place)?.reveal());
+        }
+        (Runtime::ExternalPostgres(connection.clone()), connection, None)
+    } else {
+        return Err(no_runtime(document, POSTGRES));
+    };
+    cx.connections.postgres.insert(infra.clone(), connection);
+    add_service(cx, document, POSTGRES, runtime, root);
+    Ok(())
+}
+
+fn resolve_store(
+    cx: &mut Context<'_>,
+    document: &Document,
+    spec: &ObjectStore,
+) -> Result<(), Stop> {
+    let infra = cx.key.name.clone();
+    let root = cx.folder().join("object-store");
+    let (runtime, connection, root) = if let Some(embedded) = &spec.embedded {
+        let secret_key = cx.secret(&format!("infra-{infra}-object-store"))?;
+        let access_key = "harness-root".to_owned();
+        let connection = StoreConnection {
+            endpoint: format!("http://127.0.0.1:{}", embedded.port),
+            region: "us-east-1".into(),
+            access_key: access_key.clone(),
+            secret_key: secret_key.clone(),
+            embedded_root: Some(root.clone()),
+        };
+        let runtime =
+            EmbeddedObjectStore { port: embedded.port, root: root.clone(), access_key, secret_key };
+        cx.object.ports.insert(OBJECT_STORE.into(), embedded.port);
+        (Runtime::EmbeddedObjectStore(runtime), connection, Some(root))
+    } else if let Some(external) = &spec.external {
+        let scope = cx.common_scope();
+        let at = |key| document.place(&["spec", "objectStore", "external", key]);
+        let connection = StoreConnection {
+            endpoint: external.endpoint.clone(),
+            region: external.region.clone(),
+            access_key: cx.value(&external.access_key, &scope, || at("accessKey"))?.reveal().into(),
+            secret_key: Secret::new(
+                cx.value(&external.secret_key, &scope, || at("secretKey"))?.reveal(),
+            ),
+            embedded_root: None,
+        };
+        (Runtime::ExternalObjectStore(connection.clone()), connection, None)
+    } else {
+        return Err(no_runtime(document, OBJECT_STORE));
+    };
+    cx.connections.stores.insert(infra, connection);
+    let service = add_service(cx, document, OBJECT_STORE, runtime, root);
+    for (name, policy) in &spec.buckets {
+        let id = cx.id(ResourceKind::Bucket, name);
+        let place =
+            bucket::Place { infra: cx.key.name.clone(), bucket: name.clone(), access_key: None };
+        let want = bucket_desired(place, None, policy);
+        let source = document.place(&["spec", OBJECT_STORE, "buckets", name]);
+        let after = vec![needs(service.clone(), Need::Ready)];
+        cx.add(&id, Resource::Bucket(Arc::new(want)), after, &source);
+    }
+    Ok(())
+}
+
+fn add_service(
+    cx: &mut Context<'_>,
+    document: &Document,
+    name: &str,
+    runtime: Runtime,
+    root: Option<std::path::PathBuf>,
+) -> ResourceId {
+    let id = cx.id(ResourceKind::Service, name);
+    let want = service::Desired {
+        place: service::Place { infra: cx.key.name.clone(), name: name.to_owned(), root },
+        fingerprint: fingerprint(&runtime),
+        runtime,
+    };
+    cx.add(&id, Resource::Service(Arc::new(want)), Vec::new(), &document.place(&["spec", name]));
+    id
+}
+
+fn fingerprint(runtime: &Runtime) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    match runtime {
+        Runtime::EmbeddedPostgres(EmbeddedPostgres {
+            port,
+            version,
+            bin_dir,
+            settings,
+            root,
+            // Set at initdb; a running server does not read it again.
+            admin_password: _,
+        }) => {
+            parts.push(port.to_string());
+            parts.push(version.clone().unwrap_or_default());
+            parts.push(format!("{bin_dir:?} {}", root.display()));
+            parts.extend(settings.iter().map(|(name, value)| format!("{name}={value}")));
+        }
+        Runtime::EmbeddedObjectStore(EmbeddedObjectStore {
+            port,
+            root,
+            access_key,
+            secret_key,
+        }) => {
+            parts.extend([port.to_string(), root.display().to_string()]);
+            parts.extend([access_key.clone(), secret_key.reveal().to_owned()]);
+        }
+        Runtime::ExternalPostgres(PostgresConnection {
+            host,
+            port,
+            user,
+            password,
+            database,
+            sslmode,
+            embedded_root: _,
+        }) => {
+            parts.extend([host.clone(), port.to_string(), user.clone()]);
+            parts.extend([password.reveal().to_owned(), database.clone()]);
+            parts.extend(sslmode.map(|mode| mode.as_str().to_owned()));
+        }
+        Runtime::ExternalObjectStore(StoreConnection {
+            endpoint,
+            region,
+            access_key,
+            secret_key,
+            embedded_root: _,
+        }) => {
+            parts.extend([endpoint.clone(), region.clone(), access_key.clone()]);
+            parts.push(secret_key.reveal().to_owned());
+        }
+    }
+    hash::parts(parts)
+}
+
+/// A bucket with its policy.
+pub(super) fn bucket_desired(
+    place: bucket::Place,
+    key: Option<bucket::Key>,
+    policy: &BucketPolicy,
+) -> bucket::Desired {
+    let expire_after_s = policy.expire_after.map(|duration| duration.0.as_secs());
+    let cors = policy.cors.as_ref().map(cors);
+    let key_parts = key.as_ref().map(|key| (&key.access_key, key.secret_key.reveal()));
+    let fingerprint = hash::parts([format!("{key_parts:?} {expire_after_s:?} {cors:?}")]);
+    bucket::Desired { place, fingerprint, key, expire_after_s, cors }
+}
+
+fn cors(spec: &Cors) -> bucket::Cors {
+    let or = |list: &[String], default: &[&str]| {
+        if list.is_empty() {
+            default.iter().map(|word| (*word).to_owned()).collect()
+        } else {
+            list.to_vec()
+        }
+    };
+    bucket::Cors {
+        origins: or(&spec.origins, &["*"]),
+        methods: or(&spec.methods, &["GET", "HEAD", "PUT"]),
+        headers: or(&spec.headers, &["*"]),
+        expose_headers: or(&spec.expose_headers, &["ETag"]),
+        max_age_s: spec
+            .max_age
+            .and_then(|duration| u32::try_from(duration.0.as_secs()).ok())
+            .unwrap_or(3600),
+    }
+}
+
+/// The Postgres service of an Infra, for dependencies.
+pub(super) fn postgres_service(cx: &Context<'_>, infra: &str) -> Option<ResourceId> {
+    cx.foreign(&ObjectKey::infra(infra), ResourceKind::Service, POSTGRES)
+}
+
+/// The object store of an Infra, for dependencies.
+pub(super) fn store_service(cx: &Context<'_>, infra: &str) -> Option<ResourceId> {
+    cx.foreign(&ObjectKey::infra(infra), ResourceKind::Service, OBJECT_STORE)
+}

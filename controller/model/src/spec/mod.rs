@@ -1,0 +1,50 @@
+//! What users write: the types of `Infra`, `Stack` and `Agent` in Kubernetes form.
+//!
+//! These types say which keys exist, what they hold and what they default to; their doc comments
+//! are the text of `ctl explain`, of the JSON Schemas and of the reference. Whether the values make
+//! sense together is left to [`crate::validate`], and every choice that follows to
+//! [`crate::resolve`].
+
+mod agent;
+mod command;
+mod container;
+pub mod decode;
+pub mod diagnostic;
+mod infra;
+mod meta;
+pub mod node;
+mod nul;
+mod ordered;
+pub mod parse;
+mod process;
+mod quantity;
+pub mod schema;
+pub(crate) mod shape;
+pub mod source;
+mod stack;
+#[cfg(test)]
+mod tests;
+mod value;
+mod yaml;
+
+pub use agent::{Agent, AgentSpec};
+pub use command::Command;
+pub use container::{
+    Container, ContainerPort, ContainerRestart, Healthcheck, LogOptions, Protocol, Ulimit,
+};
+pub use infra::{
+    BucketPolicy, Cors, EmbeddedObjectStore, EmbeddedPostgres, ExternalObjectStore,
+    ExternalPostgres, Infra, InfraSpec, ObjectStore, Postgres, Service,
+};
+pub(crate) use meta::inner_name_problem;
+pub use meta::{API_GROUP, API_VERSION, MAX_NAME, Metadata, name_problem};
+pub use ordered::Ordered;
+pub use process::{
+    AfterCondition, ExecProbe, HttpProbe, Process, Ready, RestartPolicy, Stop, TcpProbe,
+};
+pub use quantity::{Duration, FileMode, Size};
+pub use stack::{
+    Bucket, CloneStrategy, Database, DatabaseTemplate, File, Stack, StackSpec, Step, VerifyOnly,
+    VerifyStage, Worktree,
+};
+pub use value::Value;

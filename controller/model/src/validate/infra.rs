@@ -1,0 +1,180 @@
+//! An Infra by itself.
+
+use std::collections::BTreeMap;
+
+use super::lint::Lint;
+use crate::spec::parse::Document;
+use crate::spec::{Container, InfraSpec, Ready};
+
+/// Everything that is wrong with an Infra by itself.
+pub(super) fn check(
+    document: &Document,
+    spec: &InfraSpec,
+    problems: &mut Vec<crate::spec::diagnostic::Diagnostic>,
+) {
+    let Some(node) = document.node.get("spec") else { return };
+    let mut lint = Lint { object: &document.key, spec: node, agent: None, problems };
+    if let Some(postgres) = &spec.postgres {
+        let runtimes = ["embedded", "container", "external"];
+        lint.exactly_one(&["postgres"], &runtimes);
+        if let Some(embedded) = &postgres.embedded {
+            for (name, value) in &embedded.settings {
+                lint.secret(&["postgres", "embedded", "settings", name], value);
+            }
+        }
+        if let Some(container) = &postgres.container {
+            check_container(&mut lint, &["postgres", "container"], container);
+            needs_port(&mut lint, &["postgres", "container"], container, "postgres");
+        }
+        if let Some(external) = &postgres.external {
+            lint.secret(&["postgres", "external", "url"], &external.url);
+            if let Some(password) = &external.password {
+                lint.secret(&["postgres", "external", "password"], password);
+            }
+        }
+    }
+    if let Some(store) = &spec.object_store {
+        lint.exactly_one(&["objectStore"], &["embedded", "container", "external"]);
+        if let Some(container) = &store.container {
+            check_container(&mut lint, &["objectStore", "container"], container);
+            needs_port(&mut lint, &["objectStore", "container"], container, "s3");
+        }
+        if let Some(external) = &store.external {
+            lint.secret(&["objectStore", "external", "accessKey"], &external.access_key);
+            lint.secret(&["objectStore", "external", "secretKey"], &external.secret_key);
+            if !["http://", "https://"].iter().any(|scheme| external.endpoint.starts_with(scheme)) {
+                lint.value(
+                    &["objectStore", "external", "endpoint"],
+                    format!("{:?} is not a URL", external.endpoint),
+                    "write it with its scheme, such as `http://localhost:9000`",
+                );
+            }
+        }
+        for (name, policy) in &store.buckets {
+            let path = ["objectStore", "buckets", name];
+            if let Some(problem) = super::agents::bucket_problem(name) {
+                lint.key(
+                    &path,
+                    format!("{name:?} is not a bucket name: {problem}"),
+                    "a bucket has 3 to 63 of a-z, 0-9, `-` and `.`, such as `results`",
+                );
+            }
+            if let Some(expire) = policy.expire_after {
+                let path = ["objectStore", "buckets", name, "expireAfter"];
+                super::stack::check_days(&mut lint, &path, expire);
+            }
+        }
+    }
+    check_services(&mut lint, spec);
+    not_yet(&mut lint, spec);
+}
+
+/// What can be written and is not carried out by this version.
+fn not_yet(lint: &mut Lint<'_>, spec: &InfraSpec) {
+    let containers = [
+        ("postgres", spec.postgres.as_ref().is_some_and(|it| it.container.is_some())),
+        ("objectStore", spec.object_store.as_ref().is_some_and(|it| it.container.is_some())),
+    ];
+    for (server, _) in containers.into_iter().filter(|(_, set)| *set) {
+        lint.key(
+            &[server, "container"],
+            "this version runs no containers yet",
+            "use `embedded`, or `external` for a server that you run yourself",
+        );
+    }
+    for name in spec.services.keys() {
+        lint.key(
+            &["services", name],
+            "this version runs no shared services but `postgres` and `objectStore` yet",
+            "run it yourself, and write its address into the `env` of the Stack",
+        );
+    }
+}
+
+fn check_services(lint: &mut Lint<'_>, spec: &InfraSpec) {
+    for (name, service) in &spec.services {
+        let path = ["services", name.as_str()];
+        lint.name(&path, "a service");
+        if ["postgres", "objectStore"].contains(&name.as_str()) {
+            lint.key(
+                &path,
+                format!("`{name}` is the name of a service of its own kind"),
+                format!("move it to `spec.{name}`, or give it another name"),
+            );
+        }
+        lint.exactly_one(&path, &["container", "process"]);
+        if let Some(container) = &service.container {
+            check_container(lint, &["services", name, "container"], container);
+            if !service.ports.is_empty() {
+                lint.key(
+                    &["services", name, "ports"],
+                    "the ports of a container are under `container.ports`",
+                    "move them there; `ports` is for a `process`",
+                );
+            }
+        }
+        if let Some(process) = &service.process {
+            let base = ["services", name, "process"];
+            let at = |key| [base[0], base[1], base[2], key];
+            lint.command(&at("run"), &process.run);
+            lint.env(&at("env"), &process.env);
+            super::stack::check_stop(lint, &at("stop"), process.stop.as_ref());
+            if let Some(Ready { http, tcp, .. }) = &process.ready {
+                let ports: Vec<&str> = service.ports.keys().map(String::as_str).collect();
+                let at = |probe| [base[0], base[1], base[2], "ready", probe, "port"];
+                if let Some(http) = http {
+                    lint.one_of(&at("http"), "port", &http.port, &[], &ports);
+                }
+                if let Some(tcp) = tcp {
+                    lint.one_of(&at("tcp"), "port", &tcp.port, &[], &ports);
+                }
+                lint.exactly_one(&at("http")[..4], &["http", "tcp", "exec"]);
+            }
+        }
+    }
+}
+
+fn check_container(lint: &mut Lint<'_>, path: &[&str], container: &Container) {
+    let join = |rest: &[&'static str]| -> Vec<String> {
+        path.iter().copied().chain(rest.iter().copied()).map(str::to_owned).collect()
+    };
+    let env = join(&["env"]);
+    let env: Vec<&str> = env.iter().map(String::as_str).collect();
+    lint.env(&env, &container.env);
+    if container.image.trim().is_empty() || container.image.contains(char::is_whitespace) {
+        let image = join(&["image"]);
+        let image: Vec<&str> = image.iter().map(String::as_str).collect();
+        lint.value(
+            &image,
+            format!("{:?} is not an image", container.image),
+            "write it by tag or digest, such as `axllent/mailpit:v1.27`",
+        );
+    }
+    let ports = join(&["ports"]);
+    let mut inside: BTreeMap<u16, &str> = BTreeMap::new();
+    for (name, port) in &container.ports {
+        let mut path: Vec<&str> = ports.iter().map(String::as_str).collect();
+        path.push(name);
+        lint.name(&path, "a port");
+        if let Some(other) = inside.insert(port.container, name) {
+            lint.key(
+                &path,
+                format!(
+                    "`{name}` and `{other}` publish the same port {} of the container",
+                    port.container
+                ),
+                "publish it once",
+            );
+        }
+    }
+}
+
+fn needs_port(lint: &mut Lint<'_>, path: &[&str], container: &Container, name: &str) {
+    if !container.ports.contains_key(name) {
+        lint.key(
+            path,
+            format!("the container publishes no port named `{name}`"),
+            format!("add it under `ports`, such as `{name}: {{host: 15432, container: 5432}}`"),
+        );
+    }
+}

@@ -1,0 +1,144 @@
+//! Every `${…}` of a spec: its name must be one that there will be.
+
+use crate::id::ObjectKey;
+use crate::resolve::names::{is_secret, known};
+use crate::resolve::{SECRET_IN_COMMAND, SECRET_IN_NAME};
+use crate::spec::diagnostic::Diagnostic;
+use crate::spec::node::{Node, NodeKind};
+use crate::spec::source::{At, Place, Source};
+use crate::spec::{InfraSpec, StackSpec};
+use crate::template::{Scope, TemplateError, names_in, render};
+
+/// Everything that is wrong with the templates in the tree of a Stack's spec, whether an agent's
+/// overrides are in it or not.
+pub(super) fn check(
+    object: &ObjectKey,
+    node: &Node,
+    spec: &StackSpec,
+    stack: &str,
+    infra: Option<&InfraSpec>,
+    problems: &mut Vec<Diagnostic>,
+) {
+    let all = known(spec, node, stack, infra);
+    let mut found = Vec::new();
+    for part in node.entries() {
+        check_text(&part.key, &part.source, part.at, &all, &mut found);
+        if !matches!(part.value.kind, NodeKind::Map(_)) {
+            walk(&part.value, &all, &mut found);
+        }
+        for entry in part.value.entries() {
+            check_text(&entry.key, &entry.source, entry.at, &all, &mut found);
+            match later(&part.key, &entry.key) {
+                Some(later) => walk(&entry.value, &all.without(later), &mut found),
+                None => walk(&entry.value, &all, &mut found),
+            }
+        }
+    }
+    shown(node, &mut Vec::new(), &mut found);
+    problems.extend(found.into_iter().map(|problem| problem.of(object.clone())));
+}
+
+/// Secrets in what can be seen: everything but the values of variables and the content of files.
+fn shown<'a>(node: &'a Node, path: &mut Vec<&'a str>, found: &mut Vec<Diagnostic>) {
+    match &node.kind {
+        NodeKind::Null | NodeKind::Bool(_) | NodeKind::Number(..) => {}
+        NodeKind::String(text) => {
+            let hidden =
+                matches!(path.as_slice(), ["env", _] | ["files", _, "content"] | [.., _, "env", _]);
+            if !hidden {
+                check_shown(text, &node.source, node.at, path, found);
+            }
+        }
+        NodeKind::Seq(items) => items.iter().for_each(|item| shown(item, path, found)),
+        NodeKind::Map(entries) => {
+            for entry in entries {
+                check_shown(&entry.key, &entry.source, entry.at, path, found);
+                path.push(&entry.key);
+                shown(&entry.value, path, found);
+                path.pop();
+            }
+        }
+    }
+}
+
+fn check_shown(text: &str, source: &Source, at: At, path: &[&str], found: &mut Vec<Diagnostic>) {
+    if names_in(text).into_iter().any(is_secret) {
+        let command = path.iter().any(|key| ["run", "command", "parallel"].contains(key));
+        let (message, help) = if command { SECRET_IN_COMMAND } else { SECRET_IN_NAME };
+        found.push(Diagnostic::at(source.place(at), message).help(help));
+    }
+}
+
+/// What the names of things are made of comes before the things: the names that there are only later.
+fn later(part: &str, key: &str) -> Option<&'static [&'static str]> {
+    match (part, key) {
+        ("worktree", "repo" | "base" | "branch") => {
+            Some(&["worktree.", "database.", "bucket.", "s3."])
+        }
+        ("worktree", "path") => Some(&["worktree.path", "database.", "bucket.", "s3."]),
+        ("database", "name") => Some(&["database.", "bucket.", "s3."]),
+        ("bucket", "name") => Some(&["bucket.", "s3."]),
+        _ => None,
+    }
+}
+
+/// Everything that is wrong with the templates of an Infra, which knows of no agent.
+pub(super) fn check_shared(object: &ObjectKey, node: &Node, problems: &mut Vec<Diagnostic>) {
+    let mut scope = Scope::default();
+    for name in ["harness.bin", "harness.state", "home"] {
+        scope.set(name, "1");
+    }
+    let mut found = Vec::new();
+    walk(node, &scope, &mut found);
+    problems.extend(found.into_iter().map(|problem| problem.of(object.clone())));
+}
+
+fn walk(node: &Node, scope: &Scope, found: &mut Vec<Diagnostic>) {
+    match &node.kind {
+        NodeKind::Null | NodeKind::Bool(_) | NodeKind::Number(..) => {}
+        NodeKind::String(text) => check_text(text, &node.source, node.at, scope, found),
+        NodeKind::Seq(items) => items.iter().for_each(|item| walk(item, scope, found)),
+        NodeKind::Map(entries) => {
+            for entry in entries {
+                check_text(&entry.key, &entry.source, entry.at, scope, found);
+                walk(&entry.value, scope, found);
+            }
+        }
+    }
+}
+
+fn check_text(text: &str, source: &Source, at: At, scope: &Scope, found: &mut Vec<Diagnostic>) {
+    if let Err(error) = render(text, scope) {
+        found.push(
+            Diagnostic::at(place_of(text, source, at, &error), error.to_string())
+                .help(error.help()),
+        );
+    }
+}
+
+/// Where in the file the `${` of an error stands. Quotes, escapes and folded lines put it elsewhere
+/// than its offset in the text says, so it is looked for.
+fn place_of(text: &str, source: &Source, at: At, error: &TemplateError) -> Place {
+    let rest = text.get(error.offset()..).unwrap_or_default();
+    let piece = rest.find(['}', '\n']).map_or(rest, |end| {
+        rest.get(..end + usize::from(rest[end..].starts_with('}'))).unwrap_or(rest)
+    });
+    // The same piece may stand in the text before, unharmed: `$${x} ${x}`.
+    let mut earlier = text.get(..error.offset()).map_or(0, |before| before.matches(piece).count());
+    let mut skip = at.column.saturating_sub(1) as usize;
+    for line in at.line..at.line.saturating_add(200) {
+        let whole = source.line(line);
+        let from = whole.char_indices().nth(skip).map_or(whole.len(), |(index, _)| index);
+        for (index, _) in whole[from..].match_indices(piece) {
+            if earlier == 0 {
+                let before = whole[..from + index].chars().count();
+                let column = u32::try_from(before).unwrap_or(u32::MAX).saturating_add(1);
+                let width = u32::try_from(piece.chars().count()).unwrap_or(1);
+                return source.place(At { line, column, width });
+            }
+            earlier -= 1;
+        }
+        skip = 0;
+    }
+    source.place(at)
+}

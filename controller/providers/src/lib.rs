@@ -1,0 +1,17 @@
+//! All I/O of the controller: one module per outside system, and the file wrapper that they share.
+//!
+//! Providers observe and apply; what should be done is decided in `agent-harness-model`.
+
+pub mod files;
+pub mod fs;
+pub mod git;
+pub mod mask;
+pub mod object_store;
+pub mod postgres;
+pub mod process;
+pub mod provider;
+pub mod s3;
+pub mod service;
+pub mod setup;
+
+pub use agent_harness_model::world::Class;

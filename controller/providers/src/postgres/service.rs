@@ -1,0 +1,171 @@
+//! PostgreSQL as a shared server: what a start needs, and who may be shown a password.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use agent_harness_model::id::ResourceId;
+use agent_harness_model::kinds::service::{EmbeddedPostgres, PostgresConnection, Runtime};
+use rustix::process::Signal;
+
+use super::embedded::layout::Layout;
+use super::embedded::{self, ADMIN, EmbeddedError};
+use super::error::PgError;
+use super::server::{Gate, Server, Servers};
+use crate::Class;
+use crate::process::Supervisor;
+use crate::provider::Context;
+use crate::service::{Backend, How, Program, Services};
+
+/// PostgreSQL servers, embedded and external: the resources whose place is named `postgres`.
+pub type PostgresService = Services<Postgres>;
+
+/// What is special about PostgreSQL.
+pub struct Postgres {
+    servers: Arc<Servers>,
+    cache: PathBuf,
+}
+
+impl PostgresService {
+    /// Logs lie below `log_root`; programs are fetched into `cache` where the machine has none.
+    pub fn new(
+        supervisor: Arc<Supervisor>,
+        servers: Arc<Servers>,
+        log_root: PathBuf,
+        cache: PathBuf,
+    ) -> Self {
+        Self::with(supervisor, log_root, Postgres { servers, cache })
+    }
+}
+
+impl Backend for Postgres {
+    type Embedded = EmbeddedPostgres;
+    type External = PostgresConnection;
+    type Error = EmbeddedError;
+
+    const NAME: &'static str = "PostgreSQL";
+    /// SIGINT is its "fast" shutdown: sessions are ended, and a checkpoint is written. Killed after a minute, it
+    /// recovers at its next start.
+    const STOP: (Signal, Duration) = (Signal::INT, Duration::from_secs(60));
+    const PATIENCE: Duration = Duration::from_secs(20);
+    const ROOT_MODE: u32 = 0o711;
+
+    fn how(runtime: &Runtime) -> Option<How<'_, Self>> {
+        match runtime {
+            Runtime::EmbeddedPostgres(want) => Some(How::Embedded(want)),
+            Runtime::ExternalPostgres(to) => Some(How::External(to)),
+            Runtime::EmbeddedObjectStore(_) | Runtime::ExternalObjectStore(_) => None,
+        }
+    }
+
+    fn port(want: &EmbeddedPostgres) -> u16 {
+        want.port
+    }
+
+    fn root(want: &EmbeddedPostgres) -> &Path {
+        &want.root
+    }
+
+    fn is_foreign(root: &Path, _installation: &str) -> Result<bool, EmbeddedError> {
+        Ok(Layout::find(root)?.is_some())
+    }
+
+    async fn prepare(
+        &self,
+        _cx: &Context<'_>,
+        id: &ResourceId,
+        want: &EmbeddedPostgres,
+    ) -> Result<Program, EmbeddedError> {
+        let prepared = embedded::prepare(want, &self.cache, &|progress| {
+            tracing::info!(resource = %id, "{progress}");
+        })
+        .await?;
+        Ok(Program {
+            argv: prepared.argv,
+            env: BTreeMap::from([
+                ("PATH".to_owned(), "/usr/local/bin:/usr/bin:/bin".to_owned()),
+                ("TZ".to_owned(), "UTC".to_owned()),
+            ]),
+            cwd: prepared.layout.base,
+            user: prepared.user.map(|user| (user.uid, user.gid)),
+        })
+    }
+
+    async fn answers(
+        &self,
+        _cx: &Context<'_>,
+        infra: &str,
+        want: &EmbeddedPostgres,
+        pid: u32,
+    ) -> Result<(), EmbeddedError> {
+        let server = self.servers.get(infra, &connection(want));
+        let data = match Layout::find(&want.root)? {
+            Some(layout) => layout.data,
+            None => want.root.join("data"),
+        };
+        server.set_gate(Gate::Process { pid, data });
+        Ok(log_in(&server).await?)
+    }
+
+    async fn external_answers(
+        &self,
+        infra: &str,
+        to: &PostgresConnection,
+    ) -> Result<(), EmbeddedError> {
+        Ok(log_in(&self.servers.get(infra, to)).await?)
+    }
+
+    /// A server that is starting refuses connections, or says so. Or a stranger has its port: then it ends, and its
+    /// own last words are the better message.
+    fn passes(error: &EmbeddedError) -> bool {
+        match error {
+            EmbeddedError::Server(
+                PgError::Unreachable { .. } | PgError::Lost { .. } | PgError::WrongServer { .. },
+            ) => true,
+            EmbeddedError::Server(other) => {
+                other.code().is_some_and(|code| code.starts_with("57P"))
+            }
+            _ => false,
+        }
+    }
+
+    /// From now on nobody on its port is shown the password.
+    fn down(&self, cx: &Context<'_>, infra: &str, want: Option<&EmbeddedPostgres>) {
+        let to = match want {
+            Some(want) => Some(connection(want)),
+            None => cx.connections.postgres.get(infra).cloned(),
+        };
+        if let Some(to) = to {
+            let why = format!("our server does not run; `ctl describe infra/{infra}` says why");
+            let closed = Gate::Closed(why);
+            self.servers.get(infra, &to).set_gate(closed);
+        }
+    }
+
+    fn clear(root: &Path) -> Result<(), EmbeddedError> {
+        Layout::clear(root)
+    }
+
+    fn class(error: &EmbeddedError) -> Class {
+        error.class()
+    }
+}
+
+/// How an embedded server is reached.
+fn connection(want: &EmbeddedPostgres) -> PostgresConnection {
+    PostgresConnection {
+        host: "127.0.0.1".to_owned(),
+        port: want.port,
+        user: ADMIN.to_owned(),
+        password: want.admin_password.clone(),
+        database: "postgres".to_owned(),
+        sslmode: None,
+        embedded_root: Some(want.root.clone()),
+    }
+}
+
+async fn log_in(server: &Server) -> Result<(), PgError> {
+    server.session().await?.keep();
+    Ok(())
+}

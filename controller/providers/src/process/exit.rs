@@ -1,0 +1,46 @@
+//! How a process that does not run any more looks to the model. Pure.
+
+use agent_harness_model::kinds::Exit;
+use agent_harness_shim::protocol::Outcome;
+use agent_harness_shim::signals;
+
+use super::backoff;
+use super::state::{Process, ProcessState};
+
+/// The end of a process, and whether it may be started again; `None` while it starts, runs or ends.
+///
+/// `now_ms`: milliseconds since 1970.
+pub fn exit(process: &Process, now_ms: u64) -> Option<Exit> {
+    let (how, success, at_ms, last_lines) = match &process.state {
+        ProcessState::Starting | ProcessState::Running { .. } | ProcessState::Ending => {
+            return None;
+        }
+        ProcessState::Exited { outcome, at_ms, last_lines, requested: _ } => {
+            (describe(outcome), *outcome == Outcome::Code(0), *at_ms, last_lines.clone())
+        }
+        ProcessState::Lost { why, orphan, at_ms } => {
+            let rest = match orphan {
+                Some(pid) => format!("; pid {pid} runs on and is ended before the next start"),
+                None => String::new(),
+            };
+            (format!("lost: {why}{rest}"), false, *at_ms, Vec::new())
+        }
+    };
+    let backoff = backoff::delay(process.failures).as_millis();
+    Some(Exit {
+        how,
+        success,
+        restarts: process.failures.saturating_sub(1),
+        restart_due: backoff::is_due(process.failures, at_ms, now_ms),
+        backoff_ms: u64::try_from(backoff).unwrap_or(u64::MAX),
+        last_lines,
+    })
+}
+
+fn describe(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Code(code) => format!("exit code {code}"),
+        Outcome::Signal(signal) => format!("signal {}", signals::name(*signal)),
+        Outcome::NotStarted(why) => format!("no start: {why}"),
+    }
+}

@@ -1,0 +1,28 @@
+//! Processes that outlive the controller: each is held by a shim of its own.
+//!
+//! [`Supervisor`] starts, finds and stops them, for agents' processes and for embedded servers;
+//! [`ProcessProvider`] connects it to the `Process` kind. What should run is decided by the model.
+
+pub mod backoff;
+mod drain;
+mod error;
+mod exit;
+mod launch;
+mod lock;
+pub mod ports;
+pub mod probe;
+mod provider;
+mod sockets;
+mod state;
+mod supervisor;
+mod watch;
+
+pub use error::SuperviseError;
+pub use exit::exit;
+pub use launch::{InvalidProcessId, Launch, ProcessId};
+pub use provider::{ProcessProvider, process_id};
+pub use state::{Loss, Process, ProcessState};
+pub use supervisor::Supervisor;
+
+#[cfg(test)]
+pub(crate) mod tests;

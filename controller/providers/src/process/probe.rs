@@ -1,0 +1,263 @@
+//! Finds out whether a process does its work: one look, and one task per process that keeps looking.
+//!
+//! The first looks come fast (50 ms apart, growing to the period), so that a process counts as ready
+//! as soon as it is. Once ready it takes three failures in a row to lose that. What follows from
+//! readiness is the model's affair.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use agent_harness_model::kinds::Readiness;
+use agent_harness_model::kinds::command::Command;
+use agent_harness_model::kinds::process::{Check, Probe};
+use agent_harness_shim::logs;
+use rustix::process::{Pid, Signal};
+use tokio::sync::broadcast;
+use tokio::task::AbortHandle;
+
+use super::launch::ProcessId;
+use crate::mask::Mask;
+
+mod http;
+
+/// From the first look to the second; each further one waits half as long again, up to the period. Short,
+/// because whoever waits for an agent waits for the slowest of its processes.
+const FIRST_WAIT: Duration = Duration::from_millis(5);
+/// No period is shorter.
+const LEAST_PERIOD: Duration = Duration::from_millis(50);
+/// One look may take this long.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// Failures in a row until a ready process is not ready any more.
+const THRESHOLD: u32 = 3;
+/// How often `first_looks` checks whether all have answered.
+const FIRST_LOOK_STEP: Duration = Duration::from_millis(2);
+
+/// Keeps one probe task per running process.
+pub struct Prober {
+    hints: broadcast::Sender<ProcessId>,
+    probes: Mutex<BTreeMap<ProcessId, Probed>>,
+}
+
+struct Probed {
+    run: Run,
+    probe: Probe,
+    /// `None` until the first look has ended.
+    readiness: Answer,
+    task: AbortHandle,
+}
+
+impl Drop for Probed {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// The last answer, shared with the task that looks.
+type Answer = Arc<Mutex<Option<Readiness>>>;
+
+/// Which run of a process is probed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Run {
+    pub pid: u32,
+    pub started_at_ms: u64,
+    pub log_path: PathBuf,
+}
+
+impl Prober {
+    /// Sends a hint whenever an answer changes.
+    pub fn new(hints: broadcast::Sender<ProcessId>) -> Self {
+        Self { hints, probes: Mutex::default() }
+    }
+
+    /// The last answer for this run. Starts to look when nobody does, or when the probe was changed; what the
+    /// process prints is quoted without its secrets.
+    ///
+    /// Must be called within a tokio runtime.
+    pub fn readiness(
+        &self,
+        id: &ProcessId,
+        run: &Run,
+        probe: &Probe,
+        command: &Command,
+    ) -> Readiness {
+        let mut probes = self.probes.lock().unwrap_or_else(PoisonError::into_inner);
+        let current = probes.get(id).filter(|old| old.run == *run && old.probe == *probe);
+        if let Some(current) = current {
+            return answered(&current.readiness).unwrap_or_else(not_yet);
+        }
+        let readiness = Answer::default();
+        let task = tokio::spawn(keep_looking(
+            id.clone(),
+            run.clone(),
+            probe.clone(),
+            Mask::of(command.env.values()),
+            Arc::clone(&readiness),
+            self.hints.clone(),
+        ))
+        .abort_handle();
+        probes
+            .insert(id.clone(), Probed { run: run.clone(), probe: probe.clone(), readiness, task });
+        not_yet()
+    }
+
+    /// Waits until every probe has looked once, or the time is over: a controller that was restarted
+    /// must not call a process unready only because it has not looked yet.
+    pub async fn first_looks(&self, most: Duration) {
+        let deadline = Instant::now() + most;
+        while self.is_new() && Instant::now() < deadline {
+            tokio::time::sleep(FIRST_LOOK_STEP).await;
+        }
+    }
+
+    fn is_new(&self) -> bool {
+        let probes = self.probes.lock().unwrap_or_else(PoisonError::into_inner);
+        probes.values().any(|probed| answered(&probed.readiness).is_none())
+    }
+
+    /// Stops to look at all processes but these.
+    pub fn keep_only(&self, running: &BTreeSet<ProcessId>) {
+        self.probes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .retain(|id, _| running.contains(id));
+    }
+
+    /// Stops to look at this one.
+    pub fn forget(&self, id: &ProcessId) {
+        self.probes.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+    }
+}
+
+async fn keep_looking(
+    id: ProcessId,
+    run: Run,
+    probe: Probe,
+    mask: Mask,
+    readiness: Answer,
+    hints: broadcast::Sender<ProcessId>,
+) {
+    let since = Instant::now();
+    let timeout = Duration::from_millis(probe.timeout_ms);
+    let period = Duration::from_millis(probe.period_ms).max(LEAST_PERIOD);
+    let mut wait = FIRST_WAIT;
+    let mut failures = 0_u32;
+    let mut was_ready = false;
+    let mut late = None;
+    loop {
+        let answer = match look(&probe.check).await {
+            Ok(()) => {
+                (failures, was_ready, late) = (0, true, None);
+                Readiness::Ready
+            }
+            Err(why) => {
+                failures = failures.saturating_add(1);
+                if was_ready && failures < THRESHOLD {
+                    Readiness::Ready
+                } else if !was_ready && since.elapsed() >= timeout {
+                    // Read once: a log that goes on must not make a new status each second.
+                    let end = late.get_or_insert_with(|| log_end(&run, &mask));
+                    let seconds = timeout.as_secs_f32();
+                    Readiness::NotReady(format!("not within {seconds} s: {why}{end}"))
+                } else {
+                    Readiness::NotReady(why)
+                }
+            }
+        };
+        let changed = {
+            let mut current = readiness.lock().unwrap_or_else(PoisonError::into_inner);
+            let changed = current.as_ref() != Some(&answer);
+            *current = Some(answer.clone());
+            changed
+        };
+        if changed {
+            match &answer {
+                Readiness::Ready => tracing::info!(process = %id, "is ready"),
+                Readiness::NotReady(why) => tracing::info!(process = %id, why, "is not ready"),
+            }
+            let _ = hints.send(id.clone());
+        }
+        tokio::time::sleep(if was_ready { period } else { wait }).await;
+        wait = (wait * 3 / 2).min(period);
+    }
+}
+
+fn answered(readiness: &Answer) -> Option<Readiness> {
+    readiness.lock().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
+fn not_yet() -> Readiness {
+    Readiness::NotReady("was not looked at yet".to_owned())
+}
+
+fn log_end(run: &Run, mask: &Mask) -> String {
+    match logs::last_lines(&run.log_path, 1).unwrap_or_default().pop() {
+        Some(line) => format!("; its log ends with: {}", mask.apply(&line)),
+        None => "; its log is empty".to_owned(),
+    }
+}
+
+/// One look. An error says in words what was found instead.
+pub async fn look(check: &Check) -> Result<(), String> {
+    let (result, what) = match check {
+        Check::Http { port, path } => (
+            tokio::time::timeout(PATIENCE, http::get(*port, path)).await,
+            format!("GET http://127.0.0.1:{port}{path}"),
+        ),
+        Check::Tcp { port } => (
+            tokio::time::timeout(PATIENCE, http::connect(*port)).await.map(|done| done.map(drop)),
+            format!("connecting to 127.0.0.1:{port}"),
+        ),
+        Check::Exec(command) => {
+            (tokio::time::timeout(PATIENCE, exec(command)).await, format!("`{}`", command.line()))
+        }
+    };
+    match result {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(why)) => Err(format!("{what}: {why}")),
+        Err(_) => Err(format!("{what}: no answer within {} s", PATIENCE.as_secs())),
+    }
+}
+
+async fn exec(command: &Command) -> Result<(), String> {
+    let Some((program, arguments)) = command.argv.split_first() else {
+        return Err("there is no command to run".to_owned());
+    };
+    let child = tokio::process::Command::new(program)
+        .args(arguments)
+        .env_clear()
+        .envs(command.env.iter().map(|(name, value)| (name, value.reveal())))
+        .current_dir(&command.cwd)
+        .process_group(0)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|error| error.to_string())?;
+    let mut group = Group(child.id().and_then(|pid| Pid::from_raw(pid.cast_signed())));
+    let output = child.wait_with_output().await.map_err(|error| error.to_string())?;
+    // It has ended: from here on the number may be a stranger's.
+    group.0 = None;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    let last = Mask::of(command.env.values()).apply(said.lines().last().unwrap_or_default());
+    let last: String = last.chars().take(200).collect();
+    let how = output.status.to_string().replace("exit status: ", "exit code ");
+    Err(if last.is_empty() { how } else { format!("{how}: {last}") })
+}
+
+/// Ends a look that takes too long, with whatever it started.
+struct Group(Option<Pid>);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(group) = self.0 {
+            // Dropped before the child is: not reaped yet.
+            let _ = rustix::process::kill_process_group(group, Signal::KILL);
+        }
+    }
+}

@@ -1,0 +1,413 @@
+//! Runs one command to its end: exact environment, its own process group, a deadline, a log.
+//!
+//! A controller that is killed leaves the command behind, without anybody who reads its output or its
+//! result. So its next start ends all such leftovers, and the step is run anew: never two at once. A lock
+//! that the command inherits, and a second look before each run, hold that even if one was overlooked.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fs::File;
+use std::io;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use agent_harness_model::id::{Mark, ResourceId};
+use agent_harness_model::kinds::command::Command;
+use agent_harness_model::kinds::template::BuildStep;
+use agent_harness_model::secret::Text;
+use agent_harness_model::world::ApplyError;
+use agent_harness_shim::tree::MARK_VARIABLE;
+use agent_harness_shim::{logs, signals};
+use rustix::fs::{FlockOperation, Mode, OFlags};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
+use tokio::signal::unix::{Signal as Children, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use super::error::RunError;
+use super::leftovers::{STEP_VARIABLE, Whose, holders};
+use super::log::Log;
+use crate::fs;
+use crate::mask::Mask;
+use crate::postgres::{RunStep, StepFuture};
+
+/// From SIGTERM to SIGKILL.
+const GRACE: Duration = Duration::from_secs(5);
+/// From the end of a command to the end of reading its output.
+const DRAIN: Duration = Duration::from_secs(2);
+
+/// For a lock that is held.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Runs the steps of one state folder.
+#[derive(Debug, Clone)]
+pub struct Runner {
+    folder: PathBuf,
+    log_root: PathBuf,
+    installation: String,
+    stop: CancellationToken,
+    running: Arc<Mutex<HashSet<PathBuf>>>,
+}
+
+/// What is to be run.
+pub struct Job<'a> {
+    /// For what.
+    pub resource: &'a ResourceId,
+    /// Name of the log, and of the step within the resource's owner.
+    pub name: &'a str,
+    /// What is run.
+    pub command: &'a Command,
+    /// More variables; they win over the command's own.
+    pub env: BTreeMap<String, Text>,
+    /// Then it is stopped and counts as failed.
+    pub timeout: Duration,
+    /// It is stopped when this is cancelled.
+    pub stop: &'a CancellationToken,
+}
+
+impl Runner {
+    /// A runner with its files in `STATE/setup` and its logs below `log_root`. What an earlier controller
+    /// left running is ended; call it when this is the only controller of the state folder. Steps end when
+    /// `stop` is cancelled.
+    pub fn new(
+        state: &Path,
+        log_root: PathBuf,
+        installation: String,
+        stop: CancellationToken,
+    ) -> io::Result<Self> {
+        let runner = Self {
+            folder: state.join("setup"),
+            log_root,
+            installation,
+            stop,
+            running: Arc::default(),
+        };
+        let any = Mark {
+            installation: runner.installation.clone(),
+            uid: agent_harness_model::id::Uid::new(""),
+        };
+        // Steps are not run besides what is left of them; nothing else depends on this.
+        match (Whose { mark: any.to_string(), step: None }).signal(Signal::KILL) {
+            Ok(denied) if denied.is_empty() => {}
+            Ok(denied) => {
+                let pids: Vec<i32> = denied.iter().map(|identity| identity.pid).collect();
+                tracing::warn!(?pids, "setup steps of an earlier controller are not ours to end");
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot end setup steps of an earlier controller");
+            }
+        }
+        Ok(runner)
+    }
+
+    /// Where a resource's owner has its records.
+    pub(super) fn folder_of(&self, resource: &ResourceId) -> PathBuf {
+        self.folder.join(format!("{}-{}", resource.owner.slug(), resource.uid.short()))
+    }
+
+    /// Runs a command to its end.
+    pub async fn run(&self, job: &Job<'_>) -> Result<(), RunError> {
+        let line = job.command.line();
+        let folder = self.folder_of(job.resource);
+        fs::create_dir_all(&folder, 0o700)?;
+        let slot = folder.join(format!("{}.{}", job.resource.kind, file_name(job.name)));
+        let _running = Running::enter(&self.running, &slot)
+            .ok_or_else(|| RunError::Running { line: line.clone() })?;
+        let mark = Mark { installation: self.installation.clone(), uid: job.resource.uid.clone() };
+        let step = format!("{} {}/{}", job.resource.owner, job.resource.kind, job.name);
+        let whose = Whose { mark: mark.to_string(), step: Some(step.clone()) };
+        let lock = alone(&lock_of(&slot), &whose, &line).await?;
+        let kind = job.resource.kind.as_str();
+        let path =
+            logs::path(&self.log_root, &job.resource.owner.slug(), kind, &file_name(job.name));
+        let log = Log::open(&path)?;
+        self.carry_out(job, &line, &log, &whose, (&mark, &step), &lock).await
+    }
+
+    async fn carry_out(
+        &self,
+        job: &Job<'_>,
+        line: &str,
+        log: &Log,
+        whose: &Whose,
+        (mark, step): (&Mark, &str),
+        lock: &File,
+    ) -> Result<(), RunError> {
+        let system = |what| move |source| RunError::System { what, line: line.to_owned(), source };
+        let Some((program, arguments)) = job.command.argv.split_first() else { return Ok(()) };
+        if !job.command.cwd.is_dir() {
+            let folder = job.command.cwd.clone();
+            return Err(RunError::NoFolder { line: line.to_owned(), folder });
+        }
+        log.note(&format!("runs `{line}`")).map_err(system("log the output of"))?;
+        let env = job.command.env.iter().chain(&job.env);
+        // Before the start, or the end could be missed.
+        let mut children = signal(SignalKind::child()).map_err(system("wait for"))?;
+        let mut child = tokio::process::Command::new(program)
+            .args(arguments)
+            .current_dir(&job.command.cwd)
+            .env_clear()
+            .envs(env.map(|(name, value)| (name, value.reveal())))
+            .env(MARK_VARIABLE, mark.to_string())
+            .env(STEP_VARIABLE, step)
+            .stdin(Stdio::from(lock.try_clone().map_err(system("lock"))?))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(|source| RunError::Start {
+                line: line.to_owned(),
+                program: program.clone(),
+                source,
+            })?;
+        let mut group = Group(child.id());
+        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        let ended = CancellationToken::new();
+        let follow = async {
+            let out = async {
+                match stdout {
+                    Some(stdout) => log.follow("stdout", stdout).await,
+                    None => Ok(()),
+                }
+            };
+            let err = async {
+                match stderr {
+                    Some(stderr) => log.follow("stderr", stderr).await,
+                    None => Ok(()),
+                }
+            };
+            let ended_for_long = async {
+                ended.cancelled().await;
+                tokio::time::sleep(DRAIN).await;
+            };
+            tokio::select! {
+                done = async { tokio::try_join!(out, err) } => done.map(drop),
+                // Somebody unknown holds the pipe; nobody waits for that.
+                () = ended_for_long => Ok(()),
+            }
+        };
+        let end = async {
+            let _ended = ended.clone().drop_guard();
+            // Not by `wait`: once it is reaped, its process group may be anybody's.
+            let (why, grace) = tokio::select! {
+                done = end_of(group.pid(), &mut children) => {
+                    done.map_err(system("wait for"))?;
+                    (Why::Exited, Duration::ZERO)
+                }
+                () = tokio::time::sleep(job.timeout) => (Why::TimedOut, GRACE),
+                () = self.stop.cancelled() => (Why::Cancelled, GRACE),
+                () = job.stop.cancelled() => (Why::Unwanted, GRACE),
+            };
+            // Nothing of a step outlives it, also not what it put into the background.
+            let left = whose.end(grace).await.map_err(system("end"))?;
+            if !left.is_empty() {
+                let pids = left.iter().map(|identity| identity.pid).collect();
+                return Err(RunError::Left { line: line.to_owned(), pids });
+            }
+            // Whoever is in its group still has another environment than it was given.
+            group.kill();
+            let status = child.wait().await.map_err(system("wait for"))?;
+            group.disarm();
+            Ok((why, status))
+        };
+        let (end, followed) = tokio::join!(end, follow);
+        let (why, status) = end?;
+        let how = match why {
+            Why::Exited => how(status),
+            Why::TimedOut => format!("timed out after {}", in_words(job.timeout)),
+            Why::Cancelled => "was stopped with the controller".to_owned(),
+            Why::Unwanted => "was stopped, because something else is wanted by now".to_owned(),
+        };
+        followed.and_then(|()| log.note(&how)).map_err(system("log the output of"))?;
+        let mask = Mask::of(job.command.env.values().chain(job.env.values()));
+        let lines = log.last_lines().iter().map(|line| mask.apply(line)).collect();
+        let (line, log) = (line.to_owned(), log.path.clone());
+        match why {
+            Why::Exited if status.success() => Ok(()),
+            Why::Exited => Err(RunError::Failed { line, how, lines, log }),
+            Why::TimedOut => Err(RunError::TimedOut { line, how, lines, log }),
+            Why::Cancelled => Err(RunError::Cancelled { line }),
+            Why::Unwanted => Err(RunError::Unwanted { line }),
+        }
+    }
+}
+
+/// Runs a step that fills a template; `env` wins over the command's own variables.
+pub async fn run_build_step(
+    runner: &Runner,
+    resource: &ResourceId,
+    step: &BuildStep,
+    env: BTreeMap<String, Text>,
+    stop: &CancellationToken,
+) -> Result<(), RunError> {
+    let timeout = Duration::from_secs(step.timeout_s);
+    let job = Job { resource, name: &step.name, command: &step.command, env, timeout, stop };
+    runner.run(&job).await
+}
+
+impl RunStep for Runner {
+    fn run<'a>(
+        &'a self,
+        resource: &'a ResourceId,
+        step: &'a BuildStep,
+        env: BTreeMap<String, Text>,
+        stop: &'a CancellationToken,
+    ) -> StepFuture<'a> {
+        Box::pin(async move {
+            run_build_step(self, resource, step, env, stop).await.map_err(ApplyError::from)
+        })
+    }
+}
+
+/// Why a run is over.
+#[derive(Clone, Copy)]
+enum Why {
+    Exited,
+    TimedOut,
+    Cancelled,
+    Unwanted,
+}
+
+/// Waits for the end of a child without reaping it; `children` tells of the end of any.
+async fn end_of(pid: Option<Pid>, children: &mut Children) -> io::Result<()> {
+    let Some(pid) = pid else { return Ok(()) };
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    while waitid(WaitId::Pid(pid), options)?.is_none() {
+        if children.recv().await.is_none() {
+            return Err(io::Error::other("the runtime ends"));
+        }
+    }
+    Ok(())
+}
+
+/// Keeps a step from being run twice at once by this controller.
+struct Running<'a> {
+    all: &'a Mutex<HashSet<PathBuf>>,
+    slot: PathBuf,
+}
+
+impl<'a> Running<'a> {
+    fn enter(all: &'a Mutex<HashSet<PathBuf>>, slot: &Path) -> Option<Self> {
+        let entered = all.lock().unwrap_or_else(PoisonError::into_inner).insert(slot.to_path_buf());
+        entered.then(|| Self { all, slot: slot.to_path_buf() })
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.slot);
+    }
+}
+
+/// The process group of a run, until its leader is reaped. Killed when nobody waits for the run any more.
+struct Group(Option<u32>);
+
+impl Group {
+    fn pid(&self) -> Option<Pid> {
+        self.0.and_then(|pid| Pid::from_raw(pid.cast_signed()))
+    }
+
+    fn kill(&self) {
+        if let Some(group) = self.pid() {
+            // After a regular end there is nobody left in it.
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+    }
+
+    /// From here on the number may be another group's.
+    fn disarm(&mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// The lock of a step, after what an earlier run left was ended.
+async fn alone(path: &Path, whose: &Whose, line: &str) -> Result<File, RunError> {
+    let system = |what| move |source| RunError::System { what, line: line.to_owned(), source };
+    let left = whose.end(GRACE).await.map_err(system("end an earlier run of"))?;
+    if !left.is_empty() {
+        let pids = left.iter().map(|identity| identity.pid).collect();
+        return Err(RunError::Left { line: line.to_owned(), pids });
+    }
+    let flags = OFlags::RDONLY | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let file = rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR)
+        .map_err(|error| system("lock")(error.into()))?;
+    let (file, until) = (File::from(file), Instant::now() + PATIENCE);
+    loop {
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(file),
+            // A program that is being started has all that is open here, for a moment.
+            Err(rustix::io::Errno::WOULDBLOCK) if Instant::now() < until => {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                let pids = holders(&file).map_err(system("see who holds the lock of"))?;
+                let (line, path) = (line.to_owned(), path.to_path_buf());
+                return Err(RunError::Held { line, pids, path });
+            }
+            Err(error) => return Err(system("lock")(error.into())),
+        }
+    }
+}
+
+/// Each step has its own. Appended: its name has a dot already, and what follows that is the step.
+fn lock_of(slot: &Path) -> PathBuf {
+    let mut path = slot.as_os_str().to_owned();
+    path.push(".lock");
+    path.into()
+}
+
+fn how(status: ExitStatus) -> String {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("exit code {code}"),
+        (None, Some(number)) => format!("signal {}", signals::name(number)),
+        (None, None) => "an unknown status".to_owned(),
+    }
+}
+
+fn in_words(time: Duration) -> String {
+    let seconds = time.as_secs();
+    if seconds >= 120 && seconds.is_multiple_of(60) {
+        format!("{} min", seconds / 60)
+    } else {
+        format!("{seconds} s")
+    }
+}
+
+/// A name as one part of a path.
+pub(super) fn file_name(name: &str) -> String {
+    let safe = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    let text: String = name.chars().map(|c| if safe(c) { c } else { '.' }).collect();
+    if text.starts_with('.') { format!("_{text}") } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::CommandExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_group_is_killed_only_until_its_leader_is_reaped() {
+        let start = || {
+            let mut command = std::process::Command::new("sleep");
+            command.arg("600").process_group(0).spawn().unwrap()
+        };
+        let (mut kept, mut killed) = (start(), start());
+        let mut group = Group(Some(kept.id()));
+        group.disarm();
+        drop(group);
+        drop(Group(Some(killed.id())));
+        assert_eq!(killed.wait().unwrap().signal(), Some(9));
+        assert_eq!(kept.try_wait().unwrap(), None);
+        kept.kill().unwrap();
+        kept.wait().unwrap();
+    }
+}

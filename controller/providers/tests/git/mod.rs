@@ -1,0 +1,11 @@
+//! Worktrees of real repositories.
+
+mod astray;
+mod cuts;
+mod exchange;
+pub mod fixture;
+mod left;
+mod locks;
+mod strangers;
+mod trash;
+mod work;

@@ -1,0 +1,10 @@
+//! Templates, databases and embedded servers against a real PostgreSQL.
+
+mod databases;
+mod embedded;
+mod fixture;
+mod isolation;
+mod server;
+mod service;
+mod strangers;
+mod templates;

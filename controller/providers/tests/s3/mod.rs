@@ -1,0 +1,15 @@
+//! The object store and its provider: a real server process on a free loopback port, real S3 clients.
+
+mod child;
+mod harness;
+
+mod buckets;
+mod crash;
+mod keys;
+mod multipart;
+mod objects;
+mod provider;
+mod purge;
+mod service;
+mod strangers;
+mod web;

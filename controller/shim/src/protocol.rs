@@ -1,0 +1,158 @@
+//! The files of a run folder: how a shim is told what to hold, and how it tells what became of it.
+//!
+//! | file | writer | what it holds |
+//! |---|---|---|
+//! | `lock` | both | a kernel lock, held by the shim and by its payload as long as one of them lives |
+//! | `launch.json` | supervisor, under the lock, before the spawn | [`Launch`]; 0600, holds secrets |
+//! | `shim.json` | shim; with the payload by the payload itself before its exec | [`Record`] |
+//! | `stop.json` | supervisor, before it signals the shim with SIGTERM | [`Stop`] |
+//! | `exit.json` | shim, synced, as its last act before it exits | [`Exit`] |
+//! | `shim.err` | shim | what went wrong in the shim itself |
+//!
+//! Each start has an `instance` of its own; a file of another instance than `launch.json`'s is void.
+//! The end of the shim is its report: it exits when `exit.json` is in place, and waits for no
+//! acknowledgement. On start it writes one line to its standard output: `ok`, or `error: …`.
+//! Its standard input is the open `lock` file, already locked by the supervisor.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::identity::Identity;
+
+/// The version of these files. A reader refuses a higher one; new fields have defaults.
+pub const VERSION: u32 = 1;
+
+pub const LOCK_FILE: &str = "lock";
+pub const LAUNCH_FILE: &str = "launch.json";
+pub const RECORD_FILE: &str = "shim.json";
+pub const STOP_FILE: &str = "stop.json";
+pub const EXIT_FILE: &str = "exit.json";
+pub const SHIM_LOG_FILE: &str = "shim.err";
+
+/// What to run, written by the supervisor.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Launch {
+    pub version: u32,
+    /// Unique per start.
+    pub instance: String,
+    /// Such as `agent-3/api`.
+    pub id: String,
+    /// The installation and object uid that the process belongs to.
+    pub mark: String,
+    /// Names what is run; another fingerprint means that it must be respawned.
+    pub fingerprint: String,
+    /// The program and its arguments; the program is looked up in `env`'s `PATH`.
+    pub argv: Vec<String>,
+    /// The whole environment: nothing is inherited.
+    pub env: BTreeMap<String, String>,
+    pub cwd: PathBuf,
+    /// Drop to this uid and gid, with no other groups; needs root.
+    #[serde(default)]
+    pub user: Option<(u32, u32)>,
+    /// 0022 unless set.
+    #[serde(default)]
+    pub umask: Option<u32>,
+    pub log: LogFile,
+    /// How to stop when the shim is told to end without a `stop.json`.
+    pub stop_signal: i32,
+    pub stop_grace_ms: u64,
+    /// Starts of this fingerprint before this one.
+    #[serde(default)]
+    pub restarts: u32,
+    /// Of these, how many in a row ended by themselves within a minute.
+    #[serde(default)]
+    pub failures: u32,
+}
+
+/// The environment stays out: it holds secrets.
+impl fmt::Debug for Launch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Launch")
+            .field("instance", &self.instance)
+            .field("id", &self.id)
+            .field("fingerprint", &self.fingerprint)
+            .field("cwd", &self.cwd)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Where the output goes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogFile {
+    pub path: PathBuf,
+    /// A file that would grow past this is rotated. Default 10 MiB.
+    pub max_bytes: u64,
+    /// How many files are kept, the current one included. Default 3.
+    pub files: u32,
+}
+
+impl LogFile {
+    /// 10 MiB × 3.
+    pub fn new(path: PathBuf) -> Self {
+        Self { path, max_bytes: 10 * 1024 * 1024, files: 3 }
+    }
+}
+
+/// Who runs, written by the shim.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    pub version: u32,
+    pub instance: String,
+    /// See [`crate::identity::boot`]: under another boot this file is void.
+    pub boot: String,
+    pub shim: Identity,
+    /// `None` until the payload is about to be executed.
+    pub payload: Option<Identity>,
+    pub started_at_ms: u64,
+}
+
+/// How to stop, written by the supervisor before it signals the shim.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stop {
+    pub version: u32,
+    pub instance: String,
+    pub signal: i32,
+    pub grace_ms: u64,
+}
+
+/// What became of the payload, written by the shim.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exit {
+    pub version: u32,
+    pub instance: String,
+    pub outcome: Outcome,
+    /// The shim had been told to stop it.
+    pub requested: bool,
+    pub started_at_ms: u64,
+    pub at_ms: u64,
+    /// The last lines of the log, at most 10.
+    pub last_lines: Vec<String>,
+    /// Pids that outlived SIGKILL by 10 s.
+    #[serde(default)]
+    pub survivors: Vec<i32>,
+}
+
+/// How a process ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Outcome {
+    /// It exited with this code.
+    Code(i32),
+    /// This signal ended it.
+    Signal(i32),
+    /// It never ran: why.
+    NotStarted(String),
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Code(code) => write!(f, "exited with code {code}"),
+            Self::Signal(signal) => write!(f, "ended by {}", crate::signals::name(*signal)),
+            Self::NotStarted(why) => write!(f, "did not start: {why}"),
+        }
+    }
+}

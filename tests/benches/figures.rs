@@ -1,0 +1,265 @@
+//! Prints the figures that the project promises, each beside what it is compared with. Nothing here
+//! fails: a busy machine is no bug. Run `cargo build --release && cargo bench -p agent-harness-tests`.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::cast_precision_loss,
+    clippy::disallowed_methods,
+    reason = "a program for developers, which ends at the first thing that is not as it should be"
+)]
+
+#[path = "../e2e/harness.rs"]
+#[allow(dead_code, reason = "the tests use all of it")]
+mod harness;
+mod probe;
+
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use agent_harness_model::plan::plan;
+use agent_harness_testkit::driver::{Crash, Driver};
+use agent_harness_testkit::specs::{Agent, Specs};
+use harness::{Site, http, programs, succeed};
+use probe::{Process, post};
+
+/// How often what can be repeated is repeated.
+const ROUNDS: usize = 5;
+
+fn main() {
+    say("| Figure | Here | Wanted |\n|---|---|---|");
+    plan_of_many();
+    let mut site = Site::new();
+    site.edit(
+        "stack.yaml",
+        "        seed: {run",
+        "        bloat: {run: \"${harness.bin}/hello bloat --mb 100\", cwd: examples/hello/app}\n        seed: {run",
+    );
+    site.start();
+    site.ready("agent-1");
+    site.ready("agent-2");
+    apply_to_ready(&site);
+    edit_to_action(&site);
+    no_op(&site);
+    idle(&site);
+}
+
+/// A plan of 1,000 agents: of all their steps, and when there is nothing to do.
+fn plan_of_many() {
+    let specs = Specs {
+        stack: vec![
+            "database: {template: {name: tmpl, build: {migrate: {run: app migrate}}}}",
+            "bucket: {}",
+            "files: {.env: {content: 'P=${ports.api}'}}",
+            "setup: {install: {run: app install}}",
+            "processes: {api: {run: app api}, web: {run: app web, after: {api: started}}}",
+        ],
+        agents: (1..=1000).map(|id| Agent { id, overrides: Vec::new() }).collect(),
+        ..Specs::default()
+    };
+    let mut driver = Driver::default();
+    driver.wish(&specs);
+    for what in ["at first", "with nothing left to do"] {
+        let desired = driver.desired();
+        let observed = driver.look(&desired);
+        let times = repeat(|| plan(&desired, &observed).steps.len());
+        row(&format!("plan of 1,000 agents, {what}"), &ms(median(times)), "< 50 ms");
+        for _ in 0..20 {
+            driver.reconcile(Crash::Never);
+            driver.world.tick();
+        }
+    }
+}
+
+/// From `ctl apply` to Ready, beside the clone and the slowest process alone, in turns.
+fn apply_to_ready(site: &Site) {
+    let spec = site.repo().join("examples/hello/agent-3.yaml");
+    let template = site.sql("postgres", "SELECT datname FROM pg_database WHERE datistemplate AND datname LIKE 'hello%' ORDER BY 1 DESC LIMIT 1");
+    let (mut whole, mut clones, mut boots) = (Vec::new(), Vec::new(), Vec::new());
+    for round in 0..ROUNDS {
+        // In turns, so that none of them always comes after the other's checkpoint.
+        for raw in if round % 2 == 0 { [true, false] } else { [false, true] } {
+            if raw {
+                let sql = format!("CREATE DATABASE raw TEMPLATE \"{template}\"");
+                clones.push(time(|| site.sql("postgres", &sql)));
+                site.sql("postgres", "DROP DATABASE raw");
+                boots.push(boot(site, "api", "/api/v1/health").max(boot(site, "frontend", "/")));
+            } else {
+                let apply = ["apply", "-f", spec.to_str().unwrap(), "--wait"];
+                whole.push(time(|| site.ctl_ok(&apply)));
+                site.ctl_ok(&["delete", "3", "--purge", "--yes"]);
+                site.wait("agent-3", "deleted");
+            }
+        }
+    }
+    let (whole, clone, boot) = (median(whole), median(clones), median(boots));
+    let ratio = whole.as_secs_f64() / (clone + boot).as_secs_f64();
+    let size =
+        site.sql("postgres", &format!("SELECT pg_size_pretty(pg_database_size('{template}'))"));
+    row(
+        &format!(
+            "apply → Ready, {size} template ({} alone: clone {} + boot {})",
+            ms(clone + boot),
+            ms(clone),
+            ms(boot)
+        ),
+        &format!("{} = {ratio:.2} ×", ms(whole)),
+        "≤ 1.5 ×",
+    );
+}
+
+/// How long a process of agent 1 takes on its own, on a port beside it.
+fn boot(site: &Site, what: &str, path: &str) -> Duration {
+    let port = site.api + 99;
+    let mut command = site.command(programs().join("hello"));
+    command.arg(what).current_dir(site.worktree("agent-1").join("examples/hello/app"));
+    for line in fs::read_to_string(site.worktree("agent-1").join(".env.agent.1")).unwrap().lines() {
+        if let Some((name, value)) = line.split_once('=').filter(|_| !line.starts_with('#')) {
+            command.env(name, value);
+        }
+    }
+    let variable = if what == "api" { "PORT" } else { "FE_PORT" };
+    command.env(variable, port.to_string()).stdout(std::process::Stdio::null());
+    let start = Instant::now();
+    let mut child = command.spawn().unwrap();
+    while !http(port, "GET", path, "").is_ok_and(|(status, _)| status == 200) {
+        assert!(start.elapsed() < Duration::from_secs(30), "{what} does not come up");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let took = start.elapsed();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    took
+}
+
+/// From the write of a spec to the end of the process that it changes.
+fn edit_to_action(site: &Site) {
+    let mut times = Vec::new();
+    let worker = || site.processes(1).into_iter().find(|(what, ..)| what == "worker");
+    let mut last = "spec: {stack: hello}".to_owned();
+    for round in 0..ROUNDS {
+        let pid = worker().unwrap().1;
+        let next = format!(
+            "spec: {{stack: hello, processes: {{worker: {{env: {{ROUND: \"{round}\"}}}}}}}}"
+        );
+        site.edit("agent-1.yaml", &last, &next);
+        let start = Instant::now();
+        while Path::new(&format!("/proc/{pid}/cmdline")).exists()
+            && !fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default().is_empty()
+        {
+            assert!(start.elapsed() < Duration::from_secs(30), "the edit is not acted on");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        times.push(start.elapsed());
+        site.eventually("the new worker", worker);
+        site.ready("agent-1");
+        last = next;
+    }
+    row("spec edit → the old process is gone", &ms(median(times)), "< 300 ms");
+}
+
+/// A reconcile that finds nothing to do.
+fn no_op(site: &Site) {
+    const TIMES: u32 = 200;
+    let controller = Process::of(site);
+    std::thread::sleep(Duration::from_secs(3));
+    let (files, cpu) = (written(&site.state()), controller.cpu());
+    for _ in 0..TIMES {
+        post(&site.state().join("control.sock"), "/v1/objects/agent/agent-1/reconcile");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    std::thread::sleep(Duration::from_secs(1));
+    let took = controller.cpu().saturating_sub(cpu) / TIMES;
+    row(
+        "no-op reconcile of one agent, asked for over the socket",
+        &format!("{} CPU", ms(took)),
+        "< 5 ms",
+    );
+    let now = written(&site.state());
+    let changed = now.iter().filter(|file| !files.contains(file)).count();
+    row("files written by these reconciles", &changed.to_string(), "0");
+}
+
+/// The controller's own needs while five agents run and nothing happens.
+fn idle(site: &Site) {
+    for number in 3..=5 {
+        let spec = format!(
+            "apiVersion: agent-harness.dev/v1alpha1\nkind: Agent\nmetadata: {{name: agent-{number}}}\nspec: {{stack: hello}}\n"
+        );
+        site.write_spec(&format!("agent-{number}.yaml"), &spec);
+    }
+    for number in 1..=5 {
+        site.eventually("the agent to be known", || {
+            site.object_exists(&format!("agent-{number}")).then_some(())
+        });
+        site.ready(&format!("agent-{number}"));
+    }
+    let controller = Process::of(site);
+    std::thread::sleep(Duration::from_secs(10));
+    let (start, cpu) = (Instant::now(), controller.cpu());
+    std::thread::sleep(Duration::from_secs(60));
+    let share =
+        100.0 * controller.cpu().saturating_sub(cpu).as_secs_f64() / start.elapsed().as_secs_f64();
+    row("idle with 5 agents: processor", &format!("{share:.2} % of a core"), "< 0.3 %");
+    row("idle with 5 agents: controller, resident", &mb(controller.resident()), "< 40 MB");
+    let shims = Process::shims(site);
+    let most = shims.iter().map(Process::resident).max().unwrap_or(0);
+    row(&format!("the largest of {} shims, resident", shims.len()), &mb(most), "< 1.5 MB");
+}
+
+/// Every file of the state folder that is the controller's own, with the time of its last change.
+fn written(folder: &Path) -> Vec<String> {
+    let list = succeed(Command::new("find").arg(folder).args([
+        "-type",
+        "f",
+        "-not",
+        "-path",
+        "*/worktrees/*",
+        "-not",
+        "-path",
+        "*/postgres/*",
+        "-not",
+        "-path",
+        "*/object-store/*",
+        "-not",
+        "-name",
+        "*.log*",
+        "-printf",
+        "%p %T@\n",
+    ]));
+    harness::text(&list.stdout).lines().map(str::to_owned).collect()
+}
+
+fn repeat<T>(mut work: impl FnMut() -> T) -> Vec<Duration> {
+    (0..ROUNDS).map(|_| time(&mut work)).collect()
+}
+
+fn time<T>(work: impl FnOnce() -> T) -> Duration {
+    let start = Instant::now();
+    std::hint::black_box(work());
+    start.elapsed()
+}
+
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort();
+    times[times.len() / 2]
+}
+
+fn ms(time: Duration) -> String {
+    format!("{:.1} ms", time.as_secs_f64() * 1000.0)
+}
+
+fn mb(bytes: u64) -> String {
+    format!("{:.1} MB", bytes as f64 / 1e6)
+}
+
+fn row(what: &str, here: &str, wanted: &str) {
+    say(&format!("| {what} | {here} | {wanted} |"));
+}
+
+fn say(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
+}

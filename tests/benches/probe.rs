@@ -1,0 +1,67 @@
+//! What the kernel says of a process, and one request to the control socket.
+
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::harness::{Site, text};
+
+/// A process by its id.
+pub struct Process(u32);
+
+impl Process {
+    /// The controller of a place.
+    pub fn of(site: &Site) -> Self {
+        Self::all(site, "/controller", "run").pop().expect("the controller runs")
+    }
+
+    /// The shims of a place.
+    pub fn shims(site: &Site) -> Vec<Self> {
+        Self::all(site, "/agent-shim", "")
+    }
+
+    fn all(site: &Site, program: &str, word: &str) -> Vec<Self> {
+        let state = site.state().display().to_string();
+        let mut found = Vec::new();
+        for entry in fs::read_dir("/proc").unwrap().flatten() {
+            let Ok(pid) = entry.file_name().to_string_lossy().parse::<u32>() else { continue };
+            let read = |name: &str| text(&fs::read(entry.path().join(name)).unwrap_or_default());
+            let (command, environment) = (read("cmdline"), read("environ"));
+            let ours = command.contains(&state) || environment.contains(&state);
+            let first = command.split('\0').next().unwrap_or_default();
+            if ours && first.ends_with(program) && command.contains(word) {
+                found.push(Self(pid));
+            }
+        }
+        found
+    }
+
+    /// Processor time so far, in user and in system.
+    pub fn cpu(&self) -> Duration {
+        // Fields 14 and 15, counted from behind the name, in hundredths of a second; threads that
+        // have ended count as well, other than in `schedstat`.
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.0)).unwrap();
+        let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+        let ticks: u64 = fields.skip(11).take(2).filter_map(|n| n.parse::<u64>().ok()).sum();
+        Duration::from_millis(ticks * 10)
+    }
+
+    /// Resident memory, in bytes.
+    pub fn resident(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.0)).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or("0");
+        let kib: u64 = line.split_whitespace().next().and_then(|n| n.parse().ok()).unwrap_or(0);
+        kib * 1024
+    }
+}
+
+/// A POST without a body; any answer will do.
+pub fn post(socket: &Path, path: &str) {
+    let mut stream = UnixStream::connect(socket).unwrap();
+    write!(stream, "POST {path} HTTP/1.0\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.split(' ').nth(1).is_some_and(|status| status.starts_with('2')), "{answer}");
+}

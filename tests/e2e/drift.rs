@@ -1,0 +1,138 @@
+//! Somebody changes the world by hand: it comes back as it was wanted, and nothing that somebody wrote
+//! is lost by that.
+
+use std::fs;
+use std::process::Command;
+
+use super::harness::{Site, http, succeed, text};
+use super::store::Store;
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "the wrapper belongs to the product")]
+fn what_somebody_broke_is_put_right() {
+    let mut site = Site::new();
+    site.start();
+    site.ready("agent-1");
+    site.ready("agent-2");
+    let untouched = site.processes(2);
+
+    // A process killed.
+    let killed = site.processes(1).into_iter().find(|(what, ..)| what == "worker").unwrap();
+    succeed(Command::new("kill").args(["-9", &killed.1.to_string()]));
+    site.eventually("the worker to run again", || {
+        let now = site.processes(1);
+        now.iter().any(|process| process.0 == "worker" && *process != killed).then_some(())
+    });
+
+    // The database dropped.
+    site.sql("postgres", "DROP DATABASE agent_1 WITH (FORCE)");
+    site.eventually("the database to be cloned again", || {
+        let count = "SELECT count(*) FROM pg_database WHERE datname = 'agent_1'";
+        (site.sql("postgres", count) == "1").then_some(())
+    });
+    site.eventually("the app to work on it", || {
+        let notes = http(site.api + 10, "GET", "/api/v1/notes", "").ok()?.1;
+        notes.contains("Welcome").then_some(())
+    });
+    site.ready("agent-1");
+
+    // The bucket removed, with all that was in it.
+    let secret = fs::read_to_string(site.state().join("secrets/infra-shared-object-store"));
+    let admin = Store::new(site.store, "harness-root", secret.unwrap().trim());
+    admin.remove("agent-1");
+    site.eventually("the bucket to be made again", || {
+        let put = http(site.api + 10, "PUT", "/api/v1/notes/1/attachment", "bytes").ok()?;
+        (put.0 == 204).then_some(())
+    });
+
+    // The worktree's folder deleted.
+    fs::remove_dir_all(site.worktree("agent-1")).unwrap();
+    site.eventually("the worktree to be there again", || {
+        site.worktree("agent-1").join("CLAUDE.agent.md").is_file().then_some(())
+    });
+    site.ready("agent-1");
+
+    // A generated file edited: what is wanted comes back, and what was written is kept beside it.
+    let file = site.worktree("agent-1").join("CLAUDE.agent.md");
+    fs::write(&file, "my own words\n").unwrap();
+    site.eventually("the file to be as wanted", || {
+        fs::read_to_string(&file).ok().filter(|now| now.contains("You are agent-1"))
+    });
+    let beside = fs::read_dir(site.worktree("agent-1")).unwrap().flatten();
+    let kept = beside.filter(|entry| {
+        fs::read_to_string(entry.path()).is_ok_and(|text| text == "my own words\n")
+    });
+    assert_eq!(kept.count(), 1);
+    let events = site.ctl_ok(&["events", "agent-1"]);
+    assert!(events.contains("CLAUDE.agent.md") && events.contains("edited"), "{events}");
+
+    assert_eq!(site.processes(2), untouched, "agent 2 had no part in it");
+}
+
+#[test]
+fn a_bad_edit_changes_nothing_and_says_where() {
+    let mut site = Site::new();
+    site.start();
+    site.ready("agent-1");
+    site.ready("agent-2");
+    let before = [site.processes(1), site.processes(2)];
+    site.edit("agent-1.yaml", "spec: {stack: hello}", "spec: {stack: hello, prots: {api: 1}}");
+    let described = site.eventually("the mistake to be shown", || {
+        let described = site.ctl_ok(&["describe", "1"]);
+        described.contains("prots").then_some(described)
+    });
+    assert!(described.contains("agent-1.yaml:5"), "{described}");
+    assert!(described.contains("ports"), "the nearest right key is named: {described}");
+    assert_eq!(before, [site.processes(1), site.processes(2)]);
+    // Put right, and changed for real: one process is replaced, the others stay.
+    site.edit(
+        "agent-1.yaml",
+        "spec: {stack: hello, prots: {api: 1}}",
+        "spec: {stack: hello, processes: {worker: {env: {EXTRA: \"1\"}}}}",
+    );
+    let after = site.eventually("the worker to be replaced", || {
+        let now = site.processes(1);
+        (now.len() == 3 && now[2] != before[0][2]).then_some(now)
+    });
+    assert_eq!(after[..2], before[0][..2]);
+    assert_eq!(site.processes(2), before[1]);
+}
+
+/// Things that look like ours and do not carry our mark.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "the wrapper belongs to the product")]
+fn what_is_not_ours_is_never_touched() {
+    let mut site = Site::new();
+    fs::remove_file(site.specs().join("agent-1.yaml")).unwrap();
+    site.start();
+    site.ready("agent-2");
+    site.sql("postgres", "CREATE DATABASE agent_1");
+    site.sql("agent_1", "CREATE TABLE precious (n integer)");
+    let foreign = site.worktree("agent-4");
+    fs::create_dir_all(&foreign).unwrap();
+    fs::write(foreign.join("precious.txt"), "precious\n").unwrap();
+    for number in [1, 4] {
+        let spec = format!(
+            "apiVersion: agent-harness.dev/v1alpha1\nkind: Agent\nmetadata: {{name: agent-{number}}}\nspec: {{stack: hello}}\n"
+        );
+        site.write_spec(&format!("agent-{number}.yaml"), &spec);
+    }
+    let conflicts = [
+        ("agent-1", "conflict: agent_1 is there already"),
+        ("agent-4", "worktrees/agent-4 is a folder with something in it"),
+    ];
+    for (agent, conflict) in conflicts {
+        site.eventually("the conflict to be shown", || {
+            let output = site.ctl(&["describe", agent]);
+            text(&output.stdout).contains(conflict).then_some(())
+        });
+    }
+    for agent in ["1", "4"] {
+        site.ctl_ok(&["delete", agent, "--purge", "--yes"]);
+        site.wait(&format!("agent-{agent}"), "deleted");
+    }
+    assert_eq!(site.sql("agent_1", "SELECT count(*) FROM precious"), "0");
+    assert_eq!(fs::read_to_string(foreign.join("precious.txt")).unwrap(), "precious\n");
+    assert_eq!(http(site.api + 20, "GET", "/api/v1/health", "").unwrap().0, 200);
+    site.sql("postgres", "DROP DATABASE agent_1");
+}

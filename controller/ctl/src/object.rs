@@ -1,16 +1,14 @@
 //! What is shown of an object, read off its spec and status: all of it pure.
 
 use agent_harness_model::api::Object;
-use agent_harness_model::status::{Condition, ConditionType, Phase, ResourceStatus, Truth};
+use agent_harness_model::status::{Condition, ConditionType, Phase, ResourceStatus, Status, Truth};
 
 use crate::ui::Tone;
 
-/// Whether the status is about the spec as it is now.
+/// Whether the status is about what is wanted now.
 pub fn is_current(object: &Object) -> bool {
-    object
-        .status
-        .as_ref()
-        .is_some_and(|status| status.observed_generation >= object.metadata.generation)
+    let of_this_spec = |status: &Status| status.observed_generation >= object.metadata.generation;
+    !object.outdated && object.status.as_ref().is_some_and(of_this_spec)
 }
 
 /// One word for all of it.

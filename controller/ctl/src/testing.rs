@@ -182,6 +182,7 @@ pub fn agent(name: &str, phase: Phase, message: &str) -> Object {
             .map(|(name, state)| (name.to_owned(), state))
             .into(),
         }),
+        outdated: false,
     }
 }
 

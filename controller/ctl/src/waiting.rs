@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use agent_harness_model::api::Object;
 use agent_harness_model::id::{ObjectKey, Uid};
-use agent_harness_model::status::{ConditionType, Phase, Truth};
+use agent_harness_model::status::{ConditionType, Phase, Status, Truth};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use crate::client::{Client, Lines};
@@ -171,7 +171,8 @@ pub fn standing(goal: &Goal, target: &Target, now: Option<&Object>) -> Standing 
         };
     }
     let generation = target.generation.max(now.metadata.generation);
-    let Some(status) = now.status.as_ref().filter(|s| s.observed_generation >= generation) else {
+    let current = |status: &&Status| !now.outdated && status.observed_generation >= generation;
+    let Some(status) = now.status.as_ref().filter(current) else {
         return Standing::OnTheWay;
     };
     let (kind, truth) = match goal {

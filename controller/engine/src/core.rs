@@ -153,6 +153,7 @@ pub struct Core {
     troubles: Mutex<BTreeMap<Job, String>>,
     looked_at: Mutex<BTreeSet<(ObjectKey, Uid)>>,
     view: watch::Sender<Arc<View>>,
+    outdated: Mutex<BTreeSet<ObjectKey>>,
     turn: Mutex<()>,
     surveyed: Mutex<Option<Instant>>,
     /// Each job under way holds a part of it; whoever goes down takes all of it.
@@ -197,6 +198,7 @@ impl Core {
             troubles: Mutex::default(),
             looked_at: Mutex::default(),
             view: watch::Sender::default(),
+            outdated: Mutex::default(),
             turn: Mutex::default(),
             surveyed: Mutex::default(),
             work: Arc::new(Semaphore::new(WORK as usize)),
@@ -251,9 +253,29 @@ impl Core {
         self.view.subscribe()
     }
 
-    /// Changes what is wanted; gives back what was wanted before.
-    pub fn replace_view(&self, view: Arc<View>) -> Arc<View> {
-        self.view.send_replace(view)
+    /// Changes what is wanted; gives back what was wanted before, and the objects of which something else is said
+    /// now. Until they are told of, their statuses are outdated.
+    pub fn replace_view(&self, view: Arc<View>) -> (Arc<View>, BTreeSet<ObjectKey>) {
+        let mut outdated = lock(&self.outdated);
+        let changed = view.changed_since(&self.view());
+        outdated.extend(changed.iter().cloned());
+        (self.view.send_replace(view), changed)
+    }
+
+    /// Objects whose statuses are about what was wanted of them before.
+    pub fn outdated(&self) -> BTreeSet<ObjectKey> {
+        lock(&self.outdated).clone()
+    }
+
+    /// Notes that a status of the object was made as this view wants it; says whether there was none before.
+    pub fn note_told(&self, key: &ObjectKey, view: &View) -> bool {
+        let mut outdated = lock(&self.outdated);
+        if !outdated.contains(key) {
+            return false;
+        }
+        let now = self.view();
+        let same = std::ptr::eq(&raw const *now, view) || !now.changed_since(view).contains(key);
+        same && outdated.remove(key)
     }
 
     /// Takes note of how a job ended: why it could not do its work, where it could not.

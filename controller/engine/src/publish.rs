@@ -95,9 +95,12 @@ pub fn write(core: &Core, view: &View, report: Report<'_>) {
     }
 }
 
-/// Notes a look. The first one is news even where it found what an earlier controller wrote down.
+/// Notes a look. The first one is news even where it found what an earlier controller wrote down, and so is one
+/// that finds an object as it was though something else is wanted of it.
 fn looked_at(core: &Core, view: &View, key: &ObjectKey, uid: &Uid) {
-    if core.note_look(key, uid) {
+    let first = core.note_look(key, uid);
+    let speaks = core.ledger().live(key).is_none_or(|live| live.uid == *uid);
+    if (speaks && core.note_told(key, view)) || first {
         tell(core, view, key);
     }
 }
@@ -107,7 +110,9 @@ pub fn holders(core: &Core, held: &BTreeMap<ResourceId, Hold>) -> BTreeMap<Objec
     let status = |by: &ResourceId| {
         let generation = core.ledger().get(&by.uid)?.generation;
         let object = core.statuses().get(&by.owner)?.clone();
-        let its = object.metadata.uid == by.uid && core.was_looked_at(&by.owner, &by.uid);
+        let its = object.metadata.uid == by.uid
+            && core.was_looked_at(&by.owner, &by.uid)
+            && !core.outdated().contains(&by.owner);
         let status = object.status.filter(|it| its && it.observed_generation >= generation)?;
         Some((by.owner.clone(), status))
     };
@@ -135,6 +140,7 @@ pub fn unaccepted(core: &Core, view: &View, key: &ObjectKey) -> Done {
     let problems = view.problems_of(key);
     let Some(problem) = view.problems.iter().find(|it| it.object.as_ref() == Some(key)) else {
         remove(core, view, key, "gone");
+        core.note_told(key, view);
         return Done::Settled;
     };
     let before = core.statuses().get(key).cloned();
@@ -157,6 +163,7 @@ pub fn unaccepted(core: &Core, view: &View, key: &ObjectKey) -> Done {
         },
         spec: serde_json::Value::Object(serde_json::Map::new()),
         status: Some(unresolved_status(0, &problems.join("\n"), previous, now)),
+        outdated: false,
     };
     let uid = object.metadata.uid.clone();
     store(core, view, key, object);
@@ -195,11 +202,14 @@ fn object(view: &View, record: &ObjectRecord, status: Option<Status>) -> Object 
         },
         spec: spec.unwrap_or_default(),
         status,
+        outdated: false,
     }
 }
 
 /// All objects as others see them: with the spec of now, and the status of the last look since the start.
 pub fn objects(core: &Core) -> BTreeMap<ObjectKey, Object> {
+    // Asked before the statuses: one that is made meanwhile passes for outdated, never the other way round.
+    let outdated = core.outdated();
     let known: Vec<_> =
         core.statuses().all().map(|(key, object)| (key.clone(), object.clone())).collect();
     let mut objects: BTreeMap<_, _> =
@@ -212,21 +222,26 @@ pub fn objects(core: &Core) -> BTreeMap<ObjectKey, Object> {
     for record in core.ledger().records().filter(|record| is_purged(record)) {
         objects.entry(record.key.clone()).or_insert_with(|| object(&view, record, None));
     }
+    for (key, object) in &mut objects {
+        object.outdated = outdated.contains(key);
+    }
     objects
 }
 
 /// One object as others see it.
 pub fn one(core: &Core, key: &ObjectKey) -> Option<Object> {
+    let outdated = core.outdated().contains(key);
     let known = core.statuses().get(key).cloned();
     let known = known.map(|object| without_hearsay(core, object));
     let live = core.ledger().live(key).cloned();
-    match live {
-        Some(record) => Some(object(&core.view(), &record, own_status(&record, known))),
+    let now = match live {
+        Some(record) => object(&core.view(), &record, own_status(&record, known)),
         None => known.or_else(|| {
             let going = core.ledger().records().find(|it| it.key == *key && is_purged(it)).cloned();
             Some(object(&core.view(), &going?, None))
-        }),
-    }
+        })?,
+    };
+    Some(Object { outdated, ..now })
 }
 
 /// Whether it is on its way out of the trash: it is there again until it is gone for good.

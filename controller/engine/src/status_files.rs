@@ -142,7 +142,7 @@ impl StatusFiles {
 }
 
 fn mean_the_same(before: &Object, after: &Object) -> bool {
-    let Object { api_version, kind, metadata, spec, status } = after;
+    let Object { api_version, kind, metadata, spec, status, outdated: _ } = after;
     let same_status = match (&before.status, status) {
         (Some(before), Some(after)) => before.means_the_same(after),
         (None, None) => true,

@@ -181,7 +181,7 @@ fn postpone(intake: &mut Intake, ledger: &Ledger) {
 
 /// Makes a view the current one, and wakes what changed in it.
 fn publish(core: &Core, view: &Arc<View>, now: Timestamp) {
-    let before = core.replace_view(Arc::clone(view));
+    let (before, changed) = core.replace_view(Arc::clone(view));
     core.advance(Progress::Working);
     for problem in &view.problems {
         if !before.problems.contains(problem) {
@@ -195,7 +195,7 @@ fn publish(core: &Core, view: &Arc<View>, now: Timestamp) {
             None => tracing::info!("deletions are no longer frozen"),
         }
     }
-    for key in view.changed_since(&before) {
+    for key in changed {
         core.retries().forget(&key);
         core.queue.add(Job::Object(key), Duration::ZERO);
     }

@@ -42,6 +42,11 @@ impl Hall {
         Self { gate: Arc::new(Semaphore::new(0)), ..self.clone() }
     }
 
+    /// From now on a look takes until it is opened.
+    pub async fn close(&self) {
+        self.gate.acquire().await.expect("nobody closes the gate").forget();
+    }
+
     /// Lets looks end.
     pub fn open(&self) {
         self.gate.add_permits(1);

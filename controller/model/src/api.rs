@@ -83,6 +83,10 @@ pub struct Object {
     /// What came of it; `None` before its first reconcile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<Status>,
+    /// Whether something else is wanted of it than what its status speaks of: its own spec changed, or one that it
+    /// refers to, or a fact that they rest on. In no status file.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub outdated: bool,
 }
 
 impl Object {

@@ -30,6 +30,11 @@ fn nothing_is_concluded_from_an_older_generation() {
     let stalled_before =
         agent("agent-1", Phase::Stalled, "bad").with(|s| s.observed_generation = 1);
     assert_eq!(stands("ready", Some(&stalled_before)), Standing::OnTheWay);
+    // What it refers to changed, and it is not looked at yet.
+    let outdated = |phase| Object { outdated: true, ..agent("agent-1", phase, "") };
+    for phase in [Phase::Ready, Phase::Stalled] {
+        assert_eq!(stands("ready", Some(&outdated(phase))), Standing::OnTheWay);
+    }
 }
 
 #[test]

@@ -68,10 +68,12 @@ fn is_out(deletion: &Deletion, now: Timestamp) -> bool {
 fn not_there(core: &Core, view: &View, record: &ObjectRecord) -> Option<Missing> {
     let key = &record.key;
     let moving = |why: &str| Some(Missing { why: why.to_owned(), stuck: false });
-    let Some(status) = publish::one(core, key).and_then(|object| object.status) else {
+    let object = publish::one(core, key);
+    let outdated = object.as_ref().is_some_and(|object| object.outdated);
+    let Some(status) = object.and_then(|object| object.status) else {
         return moving("not looked at yet");
     };
-    if status.observed_generation < record.generation {
+    if outdated || status.observed_generation < record.generation {
         return moving("its spec is new");
     }
     let problem = view.problems_of(key).into_iter().next();

@@ -55,6 +55,24 @@ async fn a_diff_leaves_no_trace_in_what_reconciles_know() {
     site.engine.stop().await;
 }
 
+/// The agent's own spec, and with it its generation, stays as it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_status_from_before_an_edit_of_the_stack_counts_as_outdated() {
+    let site = Site::start();
+    site.settled().await;
+    site.world.close().await;
+    fs::write_atomic(site.spec("s.yaml"), STACK, 0o644).unwrap();
+    let path = "/v1/objects/agent/agent-3?fresh=true";
+    let now: Object = site.ok("GET", path, b"").await;
+    assert!(now.outdated && now.metadata.generation == 1 && now.status.is_some(), "{now:?}");
+    let all: Vec<Object> = site.ok("GET", "/v1/objects", b"").await;
+    assert!(all.iter().any(|object| object.metadata.name == "agent-3" && object.outdated));
+    site.world.open();
+    let told = async || !site.ok::<Object>("GET", path, b"").await.outdated;
+    site.until("a status of the edited one", told).await;
+    site.engine.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_edit_counts_before_the_watch_has_told_of_it() {
     let site = Site::start();

@@ -16,6 +16,8 @@ use std::time::{Duration, Instant};
 
 use agent_harness_providers::process::ports::listener;
 use serde_json::Value;
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgRow};
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, Row as _};
 use tempfile::TempDir;
 
 /// How long anything may take that a person would wait for.
@@ -365,15 +367,28 @@ impl Site {
         found
     }
 
-    /// Runs SQL as the administrator of the shared server.
+    /// Runs SQL as the administrator of the shared server; what comes of it, a line for each row.
     pub fn sql(&self, database: &str, sql: &str) -> String {
         let password =
             fs::read_to_string(self.state().join("secrets/infra-shared-postgres")).unwrap();
-        let mut psql = self.command("psql");
-        psql.args(["-h", "127.0.0.1", "-p", &self.postgres.to_string(), "-U", "postgres"])
-            .args(["-d", database, "-AtXqc", sql])
-            .env("PGPASSWORD", password.trim());
-        text(&succeed(&mut psql).stdout).trim().to_owned()
+        let login = self.login("postgres", password.trim()).database(database);
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let rows = runtime.block_on(async {
+            let mut server = PgConnection::connect_with(&login).await?;
+            server.fetch_all(sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))).await
+        });
+        let rows = rows.unwrap_or_else(|error| panic!("{sql}: {error}"));
+        let line = |row: PgRow| -> String {
+            let value = |index| row.try_get_raw(index).unwrap().as_str().unwrap_or("").to_owned();
+            (0..row.len()).map(value).collect::<Vec<_>>().join("|")
+        };
+        rows.into_iter().map(line).collect::<Vec<_>>().join("\n")
+    }
+
+    /// How a role gets into the shared server.
+    pub fn login(&self, role: &str, password: &str) -> PgConnectOptions {
+        let options = PgConnectOptions::new_without_pgpass().host("127.0.0.1").port(self.postgres);
+        options.username(role).password(password)
     }
 }
 

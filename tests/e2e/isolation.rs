@@ -4,7 +4,7 @@
 
 use serde_json::Value;
 use sqlx::Connection as _;
-use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::postgres::PgConnection;
 
 use super::harness::Site;
 use super::store::Store;
@@ -19,14 +19,8 @@ fn an_agent_opens_its_own_data_and_no_others() {
     let var = |name: &str| env[name].as_str().unwrap().to_owned();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
-        let login = |database: &str| {
-            PgConnectOptions::new()
-                .host("127.0.0.1")
-                .port(site.postgres)
-                .username(&var("PGUSER"))
-                .password(&var("PGPASSWORD"))
-                .database(database)
-        };
+        let login =
+            |database: &str| site.login(&var("PGUSER"), &var("PGPASSWORD")).database(database);
         assert!(PgConnection::connect_with(&login("agent_1")).await.is_ok());
         for database in ["agent_2", "postgres", "template1"] {
             let refused = PgConnection::connect_with(&login(database)).await;

@@ -12,7 +12,6 @@ use agent_harness_model::plan::plan_object;
 use agent_harness_model::spec::node::Node;
 use agent_harness_model::spec::parse::Document;
 use agent_harness_model::yaml::to_yaml;
-use agent_harness_providers::fs::FsError;
 use axum::Json;
 use axum::extract::State;
 
@@ -55,7 +54,7 @@ fn apply_files(core: &Core, request: &ApplyRequest) -> Result<Vec<Applied>, Refu
         applied.push(Applied { object, change, generation: 0 });
     }
     if !request.dry_run {
-        let written = edits.carry_out().map_err(|error| Refusal::failed(&error))?;
+        let written = edits.carry_out()?;
         take_in(core, &turn, written, &applied)?;
     }
     let ledger = core.ledger();
@@ -127,7 +126,7 @@ fn put(core: &Core, edits: &mut Edits<'_>, one: &Proposed) -> Result<(), Refusal
             path.display()
         )));
     }
-    edits.replace(&path, &now, Some(&text)).map_err(|error| Refusal::failed(&error))
+    Ok(edits.replace(&path, &now, Some(&text))?)
 }
 
 /// The file of the watched folder that holds an object now, and the object as it is written there.
@@ -136,12 +135,11 @@ fn locate(
     key: &ObjectKey,
     known: Option<&Origin>,
 ) -> Result<Option<(PathBuf, Document)>, Refusal> {
-    let failed = |error: FsError| Refusal::failed(&error);
     if let Some(Origin { file, .. }) = known {
-        if let Some(document) = edits.find(file, key).map_err(failed)? {
+        if let Some(document) = edits.find(file, key) {
             return Ok(Some((file.clone(), document)));
         }
-        if let Some(problem) = edits.broken(file).map_err(failed)? {
+        if let Some(problem) = edits.broken(file) {
             return Err(Refusal::Conflict(format!(
                 "{} is being edited, or is broken, and would be written over; correct it first: {}",
                 file.display(),
@@ -149,7 +147,7 @@ fn locate(
             )));
         }
     }
-    edits.search(key).map_err(failed)
+    edits.search(key).map_err(|error| Refusal::failed(&error))
 }
 
 /// Whether a document comes from the very file that has it: who edits that writes it as well.

@@ -79,6 +79,9 @@ pub struct DownArgs {
     #[command(flatten)]
     pub state: StateFolder,
     /// Destroy the data as well: worktrees, databases, buckets, also those in the trash
+    ///
+    /// What you may have written into the state folder stays and is named: the secrets that specs refer to, and
+    /// environment.json.
     #[arg(long)]
     pub purge: bool,
     /// Do it without asking

@@ -50,15 +50,15 @@ pub async fn delete(
 fn delete_object(core: &Core, key: &ObjectKey, query: &DeleteQuery) -> Result<Deleted, Refusal> {
     let purge = query.purge;
     let _turn = core.survey_turn();
+    let going = going(core, key, query)?;
     if purge && key.kind == ObjectKind::Infra {
-        let along = servers::would_go_along(&core.ledger(), key);
+        let along = servers::would_go_along(&core.ledger(), key, &going);
         if !along.is_empty() {
             return Err(Refusal::Conflict(format!(
                 "{key} still holds {along}; purge these first with `ctl delete NAME --purge`"
             )));
         }
     }
-    let going = going(core, key, query)?;
     let first = going.first().ok_or_else(|| nothing_to_delete(core, key))?;
     let begin = |record: &ObjectRecord| {
         let retention = core.config.retention;
@@ -240,7 +240,10 @@ pub(super) fn restorable(
 
 /// Back to how it lay in the trash. Where even that does not work, it leaves as an object without a file.
 fn leave_again(core: &Core, record: &ObjectRecord) {
-    leftovers::put_aside(&core.config.state, record);
+    // Of one that had not left yet they were not put aside before, either.
+    if record.deletion.as_ref().is_some_and(|it| it.trashed_at.is_some()) {
+        leftovers::put_aside(&core.config.state, record);
+    }
     let _ = core.ledger().update(&record.uid, |again| again.deletion.clone_from(&record.deletion));
 }
 

@@ -145,9 +145,12 @@ impl Context<'_> {
     }
 }
 
+/// With what the names of all secrets begin that specs refer to.
+pub const SPEC_SECRETS: &str = "spec-";
+
 /// How the store of secrets calls a secret that specs refer to by `name`.
 pub(super) fn shared_secret(name: &str) -> String {
-    format!("spec-{name}")
+    format!("{SPEC_SECRETS}{name}")
 }
 
 /// Renders a template of the spec.

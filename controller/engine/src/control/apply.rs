@@ -2,7 +2,7 @@
 //! (files stay the truth), or only say what that would do.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
@@ -22,6 +22,7 @@ use super::objects::as_of_now;
 use super::trial::{self, Given, Proposed, Trial};
 use super::written::{Written, taken_back};
 use crate::core::Core;
+use crate::intake::folder::is_same;
 use crate::intake::sources::{Intake, slice};
 use crate::ledger::Origin;
 use crate::questions;
@@ -157,11 +158,6 @@ fn is_its_file(core: &Core, edits: &Edits<'_>, one: &Proposed) -> bool {
     edits.holds(&one.path) && known.is_some_and(|file| is_same(file, &one.path))
 }
 
-fn is_same(one: &Path, other: &Path) -> bool {
-    let real = |path: &Path| path.canonicalize().ok();
-    one == other || real(one).is_some_and(|one| Some(one) == real(other))
-}
-
 /// `POST /v1/diff`; without files, what there is to do as things are in the folder and outside of it.
 pub async fn diff(
     State(control): State<Control>,
@@ -207,12 +203,7 @@ async fn plan(control: &Control, now: &View, trial: Trial, all: bool) -> (String
     let intake = Intake { documents, ..Intake::default() };
     let mut desired = resolution.desired;
     // What leaves an Infra that leaves as well is reached as it is now.
-    for (infra, connection) in &now.desired.connections.postgres {
-        desired.connections.postgres.entry(infra.clone()).or_insert_with(|| connection.clone());
-    }
-    for (infra, connection) in &now.desired.connections.stores {
-        desired.connections.stores.entry(infra.clone()).or_insert_with(|| connection.clone());
-    }
+    desired.connections.fill_in(&now.desired.connections);
     let then = View::new(intake, desired, Vec::new(), resolution.needs);
     let mut changed: Vec<(ObjectKey, Uid)> = then.desired.objects.keys().cloned().collect();
     if !all {

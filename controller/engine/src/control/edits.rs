@@ -15,7 +15,7 @@ use super::answer::Refusal;
 use super::files;
 use super::swap::SwapError;
 use super::written::{Change, Changes, NotUndone, Written};
-use crate::intake::folder::{self, FileRead, is_spec_name};
+use crate::intake::folder::{self, FileRead, is_same, is_spec_name};
 
 /// Why the folder was not changed as it was to be.
 #[derive(Debug, thiserror::Error)]
@@ -87,8 +87,7 @@ impl<'a> Edits<'a> {
 
     /// Whether a file is one that is read from this folder, as far as its name and place say.
     pub fn holds(&self, path: &Path) -> bool {
-        let here = |it: &Path| it == self.folder || same(it, self.folder);
-        is_spec_name(path) && path.parent().is_some_and(here)
+        is_spec_name(path) && path.parent().is_some_and(|it| is_same(it, self.folder))
     }
 
     /// What is in a file, as it would be by now; `None` where there is none.
@@ -201,10 +200,6 @@ pub fn sweep(folder: &Path) {
             }
         }
     }
-}
-
-fn same(one: &Path, other: &Path) -> bool {
-    matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
 }
 
 #[cfg(test)]

@@ -113,7 +113,7 @@ mod tests {
         fs::list_dir(folder.path()).unwrap().iter().map(show).collect()
     }
 
-    fn is_changed(result: Result<(), SwapError>) {
+    fn is_changed(result: &Result<(), SwapError>) {
         assert!(matches!(result, Err(SwapError::Changed)), "{result:?}");
     }
 
@@ -135,13 +135,13 @@ mod tests {
         for exchange in [exchange, exchange_slowly] {
             let folder = folder(&[("a", "theirs"), ("b", "new")]);
             let at = |name: &str| folder.path().join(name);
-            is_changed(exchange(&at("b"), &at("a"), "old"));
-            is_changed(exchange(&at("b"), &at("none"), "old"));
-            is_changed(take(&at("a"), &at("c"), "old"));
-            is_changed(take(&at("none"), &at("c"), "old"));
-            is_changed(put(&at("b"), &at("a")));
+            is_changed(&exchange(&at("b"), &at("a"), "old"));
+            is_changed(&exchange(&at("b"), &at("none"), "old"));
+            is_changed(&take(&at("a"), &at("c"), "old"));
+            is_changed(&take(&at("none"), &at("c"), "old"));
+            is_changed(&put(&at("b"), &at("a")));
             std::os::unix::fs::symlink("b", at("l")).unwrap();
-            is_changed(exchange(&at("b"), &at("l"), "new"));
+            is_changed(&exchange(&at("b"), &at("l"), "new"));
             assert_eq!(shown(&folder), ["a=theirs", "b=new", "l=new"]);
             assert!(at("l").is_symlink());
         }

@@ -176,9 +176,8 @@ fn beside(path: &Path, ending: &str) -> PathBuf {
 
 /// Removes what was written beside files and was not put there. Whatever else lies there is not ours to remove.
 fn give_up(drafts: &[Done]) {
-    let ours = |it: &&Done| {
-        it.change.after.as_ref().is_some_and(|text| swap::holds(&it.aside, text))
-    };
+    let ours =
+        |it: &&Done| it.change.after.as_ref().is_some_and(|text| swap::holds(&it.aside, text));
     for draft in drafts.iter().filter(ours) {
         // The error that counts is the one that led here.
         let _ = fs::remove_file_if_exists(&draft.aside);

@@ -105,6 +105,12 @@ pub fn read(folder: &Path, path: &Path) -> Option<FileRead> {
     }
 }
 
+/// Whether two paths lead to one file or folder.
+pub fn is_same(one: &Path, other: &Path) -> bool {
+    let real = |path: &Path| path.canonicalize().ok();
+    one == other || real(one).is_some_and(|one| Some(one) == real(other))
+}
+
 /// Whether a path is a symlink to something outside the folder.
 fn leaves(folder: &Path, path: &Path) -> Result<bool, String> {
     let is_link = path.symlink_metadata().is_ok_and(|metadata| metadata.is_symlink());

@@ -389,6 +389,20 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_was_stopped_before_its_turn_is_not_begun_though_its_lane_is_free() {
+        let world = Arc::new(Script::default());
+        let step = &plan(ResourceKind::Setup, &[("a", &[])]).steps[0];
+        for _ in 0..20 {
+            let (lane, stop) = (Arc::new(Semaphore::new(1)), CancellationToken::new());
+            stop.cancel();
+            let to = Arc::default();
+            let (_, fate) = carry_out(Arc::clone(&world), to, step.clone(), lane, stop).await;
+            assert!(matches!(fate, Fate::Failed(_)), "{fate}");
+        }
+        assert!(world.log.lock().unwrap().is_empty());
+    }
+
+    #[tokio::test]
     async fn an_object_that_cannot_be_resolved_keeps_its_plan() {
         let world = Arc::new(Script::default());
         let plan = plan(ResourceKind::Setup, &[("a", &[])]);

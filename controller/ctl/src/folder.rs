@@ -36,6 +36,12 @@ fn look(folder: &Path, path: PathBuf) -> Option<Found> {
         Some(Found::Refused(Diagnostic::file(name.as_str(), what).help(help)))
     };
     match leaves(folder, &path) {
+        Ok(false) if path.is_symlink() => {
+            return refused(
+                "the file is a symlink, and these are not followed",
+                "put the file itself there, or remove the symlink where what it points to is in this folder anyway",
+            );
+        }
         Ok(false) => {}
         Ok(true) => {
             return refused(

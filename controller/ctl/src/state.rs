@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use agent_harness_model::api::{Event, LogFile, Object};
+use agent_harness_model::api::{Event, LogFile, Object, default_state_folder};
 use agent_harness_model::id::{ObjectKey, ResourceKind};
 use jiff::Timestamp;
 
@@ -33,12 +33,13 @@ impl State {
     pub fn new(named: Option<PathBuf>) -> Result<Self> {
         let folder = match named {
             Some(folder) => folder,
-            None => default_folder(|name| std::env::var_os(name).map(PathBuf::from)).ok_or_else(
-                || {
+            None => {
+                let env = |name: &str| std::env::var_os(name).map(PathBuf::from);
+                default_state_folder(env).ok_or_else(|| {
                     Failure::usage("no state folder: neither HOME nor XDG_STATE_HOME is set")
                         .hint("name it with --state DIR or HARNESS_STATE")
-                },
-            )?,
+                })?
+            }
         };
         Ok(Self { folder })
     }
@@ -129,32 +130,5 @@ fn listed(folder: &Path) -> Result<Vec<PathBuf>> {
         Ok(paths) => Ok(paths),
         Err(error) if error.is_absent() => Ok(Vec::new()),
         Err(error) => Err(error.into()),
-    }
-}
-
-/// `$XDG_STATE_HOME/agent-harness`, else `~/.local/state/agent-harness`. XDG has relative paths ignored.
-fn default_folder(env: impl Fn(&str) -> Option<PathBuf>) -> Option<PathBuf> {
-    let base = env("XDG_STATE_HOME")
-        .filter(|path| path.is_absolute())
-        .or_else(|| env("HOME").map(|home| home.join(".local/state")))?;
-    Some(base.join("agent-harness"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_default_folder_follows_xdg() {
-        let folder = |xdg: Option<&str>, home: Option<&str>| {
-            default_folder(|name| match name {
-                "XDG_STATE_HOME" => xdg.map(PathBuf::from),
-                _ => home.map(PathBuf::from),
-            })
-        };
-        assert_eq!(folder(Some("/x"), Some("/h")), Some("/x/agent-harness".into()));
-        assert_eq!(folder(Some("x"), Some("/h")), Some("/h/.local/state/agent-harness".into()));
-        assert_eq!(folder(None, Some("/h")), Some("/h/.local/state/agent-harness".into()));
-        assert_eq!(folder(None, None), None);
     }
 }

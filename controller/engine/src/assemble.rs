@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use agent_harness_model::desired::{Connections, Desired, DesiredObject, Wanted};
+use agent_harness_model::desired::{Desired, DesiredObject, Wanted};
 use agent_harness_model::id::{ObjectKey, ObjectKind, ResourceKind, Uid};
 use agent_harness_model::kinds::{AnyTarget, Place};
 use agent_harness_model::resolve::{Facts, Resolution, resolve};
@@ -153,14 +153,7 @@ fn add_connections(
         leaving.iter().filter_map(|record| Some((record.key.clone(), document(record)?))).collect();
     let Resolution { desired, problems: _, needs } = resolve(&documents, &uids, facts);
     resolution.needs.extend(needs);
-    let Connections { postgres, stores } = desired.connections;
-    let connections = &mut resolution.desired.connections;
-    for (infra, connection) in postgres {
-        connections.postgres.entry(infra).or_insert(connection);
-    }
-    for (infra, connection) in stores {
-        connections.stores.entry(infra).or_insert(connection);
-    }
+    resolution.desired.connections.fill_in(&desired.connections);
 }
 
 /// Adds what the ledger knows of one object and nobody wants any more, and what has to be looked up to tell it
@@ -311,10 +304,13 @@ fn note(
         .resources
         .get(&id)
         .is_some_and(|wanted| matches!(wanted.target, AnyTarget::Present(_)));
-    // What may be wanted has no retention that runs out.
-    if standing(object, &entry.place, facts, &mut BTreeSet::new()) == Standing::Unsure {
-        return None;
-    }
+    let wanted = match standing(object, &entry.place, facts, &mut BTreeSet::new()) {
+        // What may be wanted has no retention that runs out.
+        Standing::Unsure => return None,
+        // It is, be it under another name.
+        Standing::Wanted(..) => true,
+        Standing::Apart => wanted,
+    };
     match (wanted, entry.leaving_since) {
         (false, None) => Some((local.to_owned(), true)),
         (true, Some(_)) => Some((local.to_owned(), false)),

@@ -155,6 +155,7 @@ pub struct Core {
     view: watch::Sender<Arc<View>>,
     outdated: Mutex<BTreeSet<ObjectKey>>,
     turn: Mutex<()>,
+    going_down: tokio::sync::Mutex<()>,
     surveyed: Mutex<Option<Instant>>,
     /// Each job under way holds a part of it; whoever goes down takes all of it.
     work: Arc<Semaphore>,
@@ -200,6 +201,7 @@ impl Core {
             view: watch::Sender::default(),
             outdated: Mutex::default(),
             turn: Mutex::default(),
+            going_down: tokio::sync::Mutex::default(),
             surveyed: Mutex::default(),
             work: Arc::new(Semaphore::new(WORK as usize)),
             progress: watch::Sender::new(Progress::Starting),
@@ -231,6 +233,11 @@ impl Core {
     /// Held by whoever changes specs and ledger together. Taken before all others.
     pub fn survey_turn(&self) -> MutexGuard<'_, ()> {
         lock(&self.turn)
+    }
+
+    /// Held by whoever ends everything: another one waits, and finds nothing left.
+    pub async fn down_turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.going_down.lock().await
     }
 
     /// When the last survey that came to an end had begun: its view shows the folder as of then or later.

@@ -1,5 +1,5 @@
 //! Going down: ends everything of a state folder, agents first, then what they share. With `purge` the data
-//! goes as well. The same reconcile does the work; only what is wanted is another.
+//! goes as well, but for what a person may have written into the state folder. The same reconcile does the work; only what is wanted is another.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,6 +15,7 @@ use crate::assemble::begin_deletion;
 use crate::converge::Converger;
 use crate::core::Core;
 use crate::facts::chain;
+use crate::intake::servers::lies_in;
 use crate::intake::sources::{Intake, last_good};
 use crate::ledger::LedgerError;
 use crate::leftovers;
@@ -48,6 +49,7 @@ pub enum DownError {
 pub async fn down<W: World>(converger: &Arc<Converger<W>>, purge: bool) -> Result<(), DownError> {
     const ORDER: [ObjectKind; 3] = [ObjectKind::Agent, ObjectKind::Stack, ObjectKind::Infra];
     let core = &converger.core;
+    let _alone = core.down_turn().await;
     core.drain().await;
     if purge {
         // All of it before anything is done: whoever is cut off here goes on with it at the next start.
@@ -140,12 +142,8 @@ fn view(core: &Core, purge: bool) -> View {
             _ => None,
         })
         .collect();
-    let goes_along = |place: &Place| match place {
-        Place::Database(place) => embedded.contains(&(place.infra.clone(), "postgres".into())),
-        Place::Template(place) => embedded.contains(&(place.infra.clone(), "postgres".into())),
-        Place::Bucket(place) => embedded.contains(&(place.infra.clone(), "objectStore".into())),
-        _ => false,
-    };
+    let goes_along =
+        |place: &Place| embedded.iter().any(|(infra, name)| lies_in(place, infra, name));
     for record in ledger.records() {
         let mut object = DesiredObject { deleting: purge, ..DesiredObject::default() };
         for (local, entry) in &record.resources {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use agent_harness_model::desired::Connections;
 use agent_harness_model::resolve::Need;
-use agent_harness_model::world::{Ask, Observed};
+use agent_harness_model::world::Observed;
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -139,15 +139,7 @@ impl<W: World> control::Outside for Hands<W> {
     ) -> control::Later<Observed> {
         let world = Arc::clone(&self.0.world);
         Box::pin(async move {
-            let asks: Vec<_> = questions
-                .iter()
-                .map(|Question { id, place, want, record }| Ask {
-                    id,
-                    place,
-                    want: want.as_ref(),
-                    record,
-                })
-                .collect();
+            let asks: Vec<_> = questions.iter().map(Question::as_ask).collect();
             world.suppose(&connections, &asks).await
         })
     }

@@ -123,6 +123,15 @@ pub async fn execute<W: World>(
             return fates;
         }
         tokio::select! {
+            // What is not wanted any more is stopped before anything else goes on.
+            biased;
+            Ok(()) = orders.news.changed() => {
+                for step in plan.steps.iter().filter(|step| orders.outdated(step)) {
+                    if let Some(stop) = started.get(&step.id) {
+                        stop.cancel();
+                    }
+                }
+            }
             Some(ended) = running.join_next() => match ended {
                 Ok((id, fate)) => {
                     let stopped = started.get(&id).is_some_and(CancellationToken::is_cancelled);
@@ -138,13 +147,6 @@ pub async fn execute<W: World>(
                 // `carry_out` catches what the step does; nothing else can end here.
                 Err(error) => tracing::error!(%error, "a step was lost"),
             },
-            Ok(()) = orders.news.changed() => {
-                for step in plan.steps.iter().filter(|step| orders.outdated(step)) {
-                    if let Some(stop) = started.get(&step.id) {
-                        stop.cancel();
-                    }
-                }
-            }
         }
     }
 }
@@ -158,11 +160,12 @@ async fn carry_out<W: World>(
 ) -> (StepId, Fate) {
     let id = step.id;
     let _place = tokio::select! {
-        place = lane.acquire_owned() => place,
+        biased;
         () = stop.cancelled() => {
             let message = "is not wanted like this any more".to_owned();
             return (id, Fate::Failed(ApplyError { class: Class::Transient, message }));
         }
+        place = lane.acquire_owned() => place,
     };
     let work = tokio::spawn(async move {
         tracing::info!(resource = %step.resource, action = %step.action, cause = %step.cause, "step");
@@ -383,6 +386,20 @@ mod tests {
         });
         assert_eq!(fates, [(4, Fate::Done)].into());
         assert_eq!(*world.log.lock().unwrap(), ["long", "same"]);
+    }
+
+    #[tokio::test]
+    async fn what_was_stopped_before_its_turn_is_not_begun_though_its_lane_is_free() {
+        let world = Arc::new(Script::default());
+        let step = &plan(ResourceKind::Setup, &[("a", &[])]).steps[0];
+        for _ in 0..20 {
+            let (lane, stop) = (Arc::new(Semaphore::new(1)), CancellationToken::new());
+            stop.cancel();
+            let to = Arc::default();
+            let (_, fate) = carry_out(Arc::clone(&world), to, step.clone(), lane, stop).await;
+            assert!(matches!(fate, Fate::Failed(_)), "{fate}");
+        }
+        assert!(world.log.lock().unwrap().is_empty());
     }
 
     #[tokio::test]

@@ -123,11 +123,15 @@ impl FactBook {
         for need in needs {
             match need {
                 Need::Secret(name) if facts.secrets.contains_key(name) => {}
-                Need::Secret(name) => {
-                    let known = self.secrets.existing(name);
-                    let secret = known.unwrap_or_else(|| Secret::new("to be made"));
-                    facts.secrets.insert(name.clone(), secret);
-                }
+                Need::Secret(name) => match self.secrets.existing(name) {
+                    Ok(known) => {
+                        let secret = known.unwrap_or_else(|| Secret::new("to be made"));
+                        facts.secrets.insert(name.clone(), secret);
+                    }
+                    Err(error) => {
+                        facts.answers.insert(need.clone(), Err(chain(&error)));
+                    }
+                },
                 other if is_costly(other) && facts.answers.contains_key(other) => {}
                 other => {
                     if let Answer::Text(text) = self.look_up(other) {
@@ -257,6 +261,23 @@ mod tests {
         let facts = book.facts();
         assert_eq!(facts.answers[&file], Ok("text".into()));
         assert_eq!(facts.secrets["a"].reveal(), "my own");
+    }
+
+    #[test]
+    fn a_secret_that_cannot_be_had_is_not_taken_for_one_that_is_to_be_made() {
+        let state = tempfile::tempdir().unwrap();
+        let book = FactBook::open(state.path(), "/bin".into()).unwrap();
+        fs::create_dir_all(state.path().join("secrets/a"), 0o700).unwrap();
+        let need = Need::Secret("a".into());
+        let needs = BTreeSet::from([need.clone()]);
+        let mut facts = Facts::default();
+        book.suppose(&needs, &mut facts);
+        book.gather(&needs, LONG);
+        for facts in [facts, (*book.facts()).clone()] {
+            assert!(facts.secrets.is_empty());
+            let why = facts.answers[&need].clone().unwrap_err();
+            assert!(why.starts_with("the secret a cannot be had: cannot read "), "{why}");
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ use agent_harness_model::world::{Fate, Observed, Seen};
 use jiff::Timestamp;
 
 use crate::core::{Core, Job};
+use crate::intake::servers::lies_in;
 use crate::ledger::{Ledger, LedgerError};
 use crate::leftovers;
 
@@ -155,7 +156,7 @@ pub fn leave(
     }
     if over && record.resources.is_empty() {
         // Its record last: it names the rest.
-        leftovers::forget(&core.config.state, record);
+        leftovers::forget(&core.config.state, &ledger, record);
         ledger.remove(uid)?;
         core.queue.add(Job::Survey, std::time::Duration::ZERO);
         return Ok(Left::Gone);
@@ -182,19 +183,47 @@ fn forget_with_server(ledger: &mut Ledger, server: &Place) -> Result<(), LedgerE
     let Place::Service(service::Place { infra, name, root: Some(_) }) = server else {
         return Ok(());
     };
-    let inside = |place: &Place| match place {
-        Place::Database(place) => name == "postgres" && place.infra == *infra,
-        Place::Template(place) => name == "postgres" && place.infra == *infra,
-        Place::Bucket(place) => name == "objectStore" && place.infra == *infra,
-        Place::Service(_)
-        | Place::Worktree(_)
-        | Place::File(_)
-        | Place::Setup(_)
-        | Place::Process(_) => false,
-    };
+    // A later incarnation of the Infra has taken it over, with all that is in it.
+    if ledger.records().any(|record| record.resources.values().any(|it| it.place == *server)) {
+        return Ok(());
+    }
+    let inside = |place: &Place| lies_in(place, infra, name);
     let uids: Vec<Uid> = ledger.records().map(|record| record.uid.clone()).collect();
     for uid in uids {
         ledger.update(&uid, |record| record.resources.retain(|_, entry| !inside(&entry.place)))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::{ObjectRecord, Origin};
+    use agent_harness_model::id::ObjectKey;
+    use agent_harness_model::kinds::database;
+
+    #[test]
+    fn what_is_in_a_server_is_forgotten_with_its_last_owner() {
+        let state = tempfile::tempdir().unwrap();
+        let mut ledger = Ledger::open(state.path()).unwrap();
+        let (infra, name, root) = ("i".to_owned(), "postgres".to_owned(), Some("/r".into()));
+        let server = Place::Service(service::Place { infra: infra.clone(), name, root });
+        let (database, role) = ("a".to_owned(), "a".to_owned());
+        let inside = Place::Database(database::Place { infra, database, role });
+        for (uid, key, local, place) in [
+            ("u1", ObjectKey::infra("i"), "service/postgres", &server),
+            ("u2", ObjectKey::agent("a"), "database/a", &inside),
+        ] {
+            let origin = Origin { file: "/x.yaml".into(), line: 1, text: String::new() };
+            let mut record = ObjectRecord::new(key, Uid::new(uid), Timestamp::UNIX_EPOCH, origin);
+            record.claim(local, place);
+            ledger.save(record).unwrap();
+        }
+        // An earlier incarnation of the Infra had the same one, and has gone.
+        forget_with_server(&mut ledger, &server).unwrap();
+        assert_eq!(ledger.get(&Uid::new("u2")).unwrap().resources.len(), 1);
+        ledger.update(&Uid::new("u1"), |record| record.resources.clear()).unwrap();
+        forget_with_server(&mut ledger, &server).unwrap();
+        assert_eq!(ledger.get(&Uid::new("u2")).unwrap().resources.len(), 0);
+    }
 }

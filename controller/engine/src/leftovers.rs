@@ -1,12 +1,13 @@
 //! What an incarnation leaves in the state folder beside its record: logs, which carry its name alone while it is
-//! there, and secrets, which carry its uid. Its successor gets none of it, and nothing outlasts its end.
+//! there, and secrets and locks, which carry its uid. Its successor gets none of it, and nothing outlasts its end.
+//! The keys of servers stay as long as their data does: until the last incarnation of their Infra.
 //!
 //! Nothing is decided by any of it: where it cannot be moved or removed, that is said and everything goes on.
 
 use std::path::{Path, PathBuf};
 
-use agent_harness_model::id::ObjectKey;
-use agent_harness_model::resolve::own_secrets;
+use agent_harness_model::id::{ObjectKey, ObjectKind};
+use agent_harness_model::resolve::{SPEC_SECRETS, own_secrets, server_secrets};
 use agent_harness_providers::fs::{self, FsError};
 
 use crate::facts::chain;
@@ -32,12 +33,20 @@ pub fn take_back(state: &Path, record: &ObjectRecord) {
     });
 }
 
-/// Removes the logs and secrets of an incarnation of which nothing else is left.
-pub fn forget(state: &Path, record: &ObjectRecord) {
+/// Removes the logs, locks and secrets of an incarnation of which nothing else is left.
+pub fn forget(state: &Path, ledger: &Ledger, record: &ObjectRecord) {
     warn(fs::remove_dir_all(aside(state, record)));
     // Out of the trash its logs were put aside before, and those of its name are another's.
     if record.deletion.as_ref().is_some_and(|it| it.trashed_at.is_none()) {
         warn(fs::remove_dir_all(logs(state, &record.key)));
+    }
+    let steps = format!("{}-{}", record.key.slug(), record.uid.short());
+    warn(fs::remove_dir_all(state.join("setup").join(steps)));
+    let last = !ledger.records().any(|it| it.key == record.key && it.uid != record.uid);
+    if record.key.kind == ObjectKind::Infra && last {
+        for name in server_secrets(&record.key.name) {
+            warn(fs::remove_file_if_exists(state.join("secrets").join(name)).map(drop));
+        }
     }
     let own = own_secrets(&record.key, &record.uid);
     let is_own = |path: &PathBuf| {
@@ -65,14 +74,39 @@ pub fn logs_of(state: &Path, ledger: &Ledger, key: &ObjectKey) -> PathBuf {
     last.map_or_else(|| logs(state, key), |record| aside(state, record))
 }
 
-/// Removes all that is left in a state folder of which everything was destroyed, but for what names it.
+/// Removes all that is left in a state folder of which everything was destroyed, but for what names it, and for
+/// what a person may have written: see [`kept`].
 pub fn clear(state: &Path) {
-    for name in ["secrets", "logs", "events", "status"] {
+    for name in ["logs", "events", "status", "setup"] {
         warn(fs::remove_dir_all(state.join(name)));
     }
-    for name in ["problems.yaml", "specs", "environment.json"] {
+    for name in ["problems.yaml", "specs"] {
         warn(fs::remove_file_if_exists(state.join(name)).map(drop));
     }
+    match fs::list_dir(state.join("secrets")) {
+        Ok(paths) => {
+            for path in paths.into_iter().filter(|path| !is_of_specs(path)) {
+                warn(fs::remove_file_if_exists(path).map(drop));
+            }
+        }
+        Err(error) => warn(Err(error)),
+    }
+}
+
+/// What stays of a state folder when everything was destroyed, because a person may have written it, and it is
+/// nowhere else: the secrets that specs name, and what every command gets.
+pub fn kept(state: &Path) -> Vec<PathBuf> {
+    let secrets = fs::list_dir(state.join("secrets")).unwrap_or_default();
+    let environment = state.join("environment.json");
+    let is_there = fs::metadata(&environment).is_ok_and(|it| it.is_some());
+    let secrets = secrets.into_iter().filter(|path| is_of_specs(path));
+    secrets.chain(is_there.then_some(environment)).collect()
+}
+
+/// Whether a file holds a secret that specs name.
+fn is_of_specs(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str());
+    name.is_none_or(|name| name.starts_with(SPEC_SECRETS))
 }
 
 fn logs(state: &Path, key: &ObjectKey) -> PathBuf {

@@ -30,6 +30,14 @@ pub struct Question {
     pub record: Record,
 }
 
+impl Question {
+    /// The same, as it is asked.
+    pub fn as_ask(&self) -> Ask<'_> {
+        let Self { id, place, want, record } = self;
+        Ask { id, place, want: want.as_ref(), record }
+    }
+}
+
 /// Looks on behalf of all reconciles.
 #[derive(Debug)]
 pub struct Observer<W> {
@@ -127,15 +135,7 @@ impl<W: World> Observer<W> {
         let (world, asked_of) = (Arc::clone(&self.world), questions.clone());
         // In a task of its own: a provider that panics leaves things unknown, and nobody waiting for ever.
         let look = tokio::spawn(async move {
-            let asks: Vec<_> = asked_of
-                .values()
-                .map(|question| Ask {
-                    id: &question.id,
-                    place: &question.place,
-                    want: question.want.as_ref(),
-                    record: &question.record,
-                })
-                .collect();
+            let asks: Vec<_> = asked_of.values().map(Question::as_ask).collect();
             world.observe(&connections, &asks).await
         });
         let observed = match look.await {

@@ -52,29 +52,29 @@ impl Secrets {
         Self { folder: state.join("secrets") }
     }
 
-    /// The secret of that name, if there is one already.
-    pub fn existing(&self, name: &str) -> Option<Secret> {
+    /// The secret of that name as it is now, if there is one already.
+    pub fn existing(&self, name: &str) -> Result<Option<Secret>, SecretError> {
+        check(name)?;
         let path = self.folder.join(name);
-        let is_there = check(name).is_ok() && fs::metadata(path).is_ok_and(|it| it.is_some());
-        if is_there { self.get(name).ok() } else { None }
+        let text = fs::read_to_string_if_exists(&path)
+            .map_err(|source| SecretError::File { name: name.to_owned(), source })?;
+        let Some(text) = text else { return Ok(None) };
+        match text.trim_end_matches(['\r', '\n']) {
+            "" => Err(SecretError::Empty { name: name.to_owned(), path }),
+            value => Ok(Some(Secret::new(value))),
+        }
     }
 
     /// The secret of that name as it is now, made if there is none: 32 hexadecimal digits.
     pub fn get(&self, name: &str) -> Result<Secret, SecretError> {
-        check(name)?;
-        let file = |source| SecretError::File { name: name.to_owned(), source };
-        let path = self.folder.join(name);
-        if let Some(text) = fs::read_to_string_if_exists(&path).map_err(file)? {
-            let value = text.trim_end_matches(['\r', '\n']);
-            if value.is_empty() {
-                return Err(SecretError::Empty { name: name.to_owned(), path });
-            }
-            return Ok(Secret::new(value));
+        if let Some(secret) = self.existing(name)? {
+            return Ok(secret);
         }
+        let file = |source| SecretError::File { name: name.to_owned(), source };
         let value =
             random_hex().map_err(|source| SecretError::Random { name: name.to_owned(), source })?;
         fs::create_dir_all(&self.folder, 0o700).map_err(file)?;
-        fs::write_atomic(&path, &value, 0o600).map_err(file)?;
+        fs::write_atomic(self.folder.join(name), &value, 0o600).map_err(file)?;
         Ok(Secret::new(value))
     }
 }

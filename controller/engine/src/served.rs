@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 
 use agent_harness_providers::fs::{self, FsError};
 
+use crate::intake::folder::is_same;
+
 /// Why a state folder does not serve these specs.
 #[derive(Debug, thiserror::Error)]
 pub enum ServedError {
@@ -36,7 +38,7 @@ pub fn claim(state: &Path, specs: &Path, empty: bool, adopt: bool) -> Result<(),
     let note = state.join("specs");
     let before = fs::read_to_string_if_exists(&note)?.map(|text| PathBuf::from(text.trim_end()));
     match before {
-        Some(before) if before == specs => Ok(()),
+        Some(before) if is_same(&before, specs) => Ok(()),
         Some(before) if !empty && !adopt => Err(ServedError::Elsewhere {
             state: state.to_path_buf(),
             before,
@@ -66,5 +68,17 @@ mod tests {
         claim(state, two, true, false).unwrap();
         claim(state, one, false, true).unwrap();
         assert!(claim(state, two, false, false).is_err());
+    }
+
+    #[test]
+    fn the_same_folder_by_another_name_is_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let (state, link) = (folder.path(), folder.path().join("link"));
+        let specs = folder.path().join("mine");
+        fs::create_dir_all(&specs, 0o755).unwrap();
+        std::os::unix::fs::symlink(&specs, &link).unwrap();
+        claim(state, &specs, false, false).unwrap();
+        claim(state, &link, false, false).unwrap();
+        assert!(claim(state, folder.path(), false, false).is_err());
     }
 }

@@ -81,13 +81,7 @@ fn keep_resolved(core: &Core, resolution: &mut Resolution) {
             resolution.desired.objects.entry(id).or_insert_with(|| object.clone());
         }
     }
-    let connections = &mut resolution.desired.connections;
-    for (infra, to) in &before.desired.connections.postgres {
-        connections.postgres.entry(infra.clone()).or_insert_with(|| to.clone());
-    }
-    for (infra, to) in &before.desired.connections.stores {
-        connections.stores.entry(infra.clone()).or_insert_with(|| to.clone());
-    }
+    resolution.desired.connections.fill_in(&before.desired.connections);
 }
 
 /// Objects that are to leave and are still used stay in force, as they were last.

@@ -298,3 +298,31 @@ pub struct DownRequest {
     /// Destroy the data as well.
     pub purge: bool,
 }
+
+/// Where the state folder is unless it is named: `$XDG_STATE_HOME/agent-harness`, else `~/.local/state/agent-harness`.
+/// XDG has relative paths ignored. `env` gives the variables.
+pub fn default_state_folder(env: impl Fn(&str) -> Option<PathBuf>) -> Option<PathBuf> {
+    let base = env("XDG_STATE_HOME")
+        .filter(|path| path.is_absolute())
+        .or_else(|| env("HOME").map(|home| home.join(".local/state")))?;
+    Some(base.join("agent-harness"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_state_folder_follows_xdg() {
+        let folder = |xdg: Option<&str>, home: Option<&str>| {
+            default_state_folder(|name| match name {
+                "XDG_STATE_HOME" => xdg.map(PathBuf::from),
+                _ => home.map(PathBuf::from),
+            })
+        };
+        assert_eq!(folder(Some("/x"), Some("/h")), Some("/x/agent-harness".into()));
+        assert_eq!(folder(Some("x"), Some("/h")), Some("/h/.local/state/agent-harness".into()));
+        assert_eq!(folder(None, Some("/h")), Some("/h/.local/state/agent-harness".into()));
+        assert_eq!(folder(None, None), None);
+    }
+}

@@ -34,6 +34,18 @@ pub struct Connections {
     pub stores: BTreeMap<String, StoreConnection>,
 }
 
+impl Connections {
+    /// Adds the ways to servers that are only in another one.
+    pub fn fill_in(&mut self, other: &Self) {
+        for (infra, to) in &other.postgres {
+            self.postgres.entry(infra.clone()).or_insert_with(|| to.clone());
+        }
+        for (infra, to) in &other.stores {
+            self.stores.entry(infra.clone()).or_insert_with(|| to.clone());
+        }
+    }
+}
+
 /// What is wanted of one incarnation of an object.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DesiredObject {

@@ -160,6 +160,21 @@ mod tests {
         record.resources.iter().map(line).collect()
     }
 
+    /// The record, once it was noted since when what is not wanted leaves.
+    fn noted(record: ObjectRecord, want: worktree::Place, facts: &Facts) -> ObjectRecord {
+        let state = tempfile::tempdir().unwrap();
+        let mut ledger = Ledger::open(state.path()).unwrap();
+        let desired = wanted(&record, want).desired;
+        let uid = record.uid.clone();
+        ledger.save(record).unwrap();
+        note_leaving(&mut ledger, &desired, facts, Timestamp::UNIX_EPOCH).unwrap();
+        ledger.get(&uid).unwrap().clone()
+    }
+
+    fn is_leaving(record: &ObjectRecord) -> bool {
+        record.resources.values().any(|entry| entry.leaving_since.is_some())
+    }
+
     #[test]
     fn a_tree_whose_repository_got_another_name_is_what_is_wanted() {
         let mut record = record(&[("worktree//t/a", tree("/repo", "/t/a"))]);
@@ -187,14 +202,7 @@ mod tests {
             let alone = ["worktree//t/a of /alias: wanted", "worktree//t/a of /repo: left alone"];
             assert_eq!(now, alone);
 
-            let state = tempfile::tempdir().unwrap();
-            let mut ledger = Ledger::open(state.path()).unwrap();
-            let desired = wanted(&record, want()).desired;
-            let uid = record.uid.clone();
-            ledger.save(record).unwrap();
-            note_leaving(&mut ledger, &desired, &facts, Timestamp::UNIX_EPOCH).unwrap();
-            let record = ledger.get(&uid).unwrap();
-            assert!(record.resources.values().all(|entry| entry.leaving_since.is_none()));
+            assert!(!is_leaving(&noted(record, want(), &facts)));
         }
     }
 
@@ -208,6 +216,8 @@ mod tests {
             for entry in record.resources.values_mut() {
                 entry.leaving_since = Some(Timestamp::UNIX_EPOCH);
             }
+            // Neither is in the trash: they are what is wanted.
+            assert!(!is_leaving(&noted(record.clone(), tree(repo, "/t/a"), &repos("1", "1"))));
             settled(&mut record, tree(repo, "/t/a"), &repos("1", "1"));
             let now = settled(&mut record, tree(repo, "/t/a"), &repos("1", "1"));
             assert_eq!(now, [format!("worktree//t/a of {repo}: wanted")]);

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use agent_harness_model::api::default_state_folder;
 use agent_harness_model::spec::Duration;
 use clap::{Parser, Subcommand};
 
@@ -79,22 +80,14 @@ pub struct DownArgs {
     #[command(flatten)]
     pub state: StateFolder,
     /// Destroy the data as well: worktrees, databases, buckets, also those in the trash
+    ///
+    /// What you may have written into the state folder stays and is named: the secrets that specs refer to, and
+    /// environment.json.
     #[arg(long)]
     pub purge: bool,
     /// Do it without asking
     #[arg(long)]
     pub yes: bool,
-}
-
-/// The state folder that was named, else `$XDG_STATE_HOME/agent-harness`, else `~/.local/state/agent-harness`.
-pub fn state_folder(named: Option<PathBuf>) -> Option<PathBuf> {
-    let variable = |name: &str| std::env::var_os(name).map(PathBuf::from);
-    named.or_else(|| {
-        let base = variable("XDG_STATE_HOME")
-            .filter(|path| path.is_absolute())
-            .or_else(|| variable("HOME").map(|home| home.join(".local/state")))?;
-        Some(base.join("agent-harness"))
-    })
 }
 
 impl Folders {
@@ -110,11 +103,35 @@ impl Folders {
 impl StateFolder {
     /// The folder to use.
     pub fn folder(self) -> Result<PathBuf, std::process::ExitCode> {
-        state_folder(self.state).ok_or_else(|| {
+        let env = |name: &str| std::env::var_os(name).map(PathBuf::from);
+        self.state.or_else(|| default_state_folder(env)).ok_or_else(|| {
             super::say::problem(
                 "no state folder: neither HOME nor XDG_STATE_HOME is set; name it with --state DIR",
             );
             std::process::ExitCode::from(2)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_state_folder_is_the_one_that_is_named() {
+        for verb in ["run", "once", "down"] {
+            let args = Args::try_parse_from(["controller", verb, "--state", "/s"]).unwrap();
+            let state = match args.verb {
+                Verb::Run(run) => run.folders.state,
+                Verb::Once(once) => once.folders.state,
+                Verb::Down(down) => down.state,
+                Verb::ObjectStore { .. } => unreachable!("it was not asked for"),
+            };
+            assert_eq!(state.folder(), Ok("/s".into()), "{verb}");
+        }
+        // The rest is the rule that `ctl` follows as well.
+        let env = |name: &str| std::env::var_os(name).map(PathBuf::from);
+        let unnamed = StateFolder { state: None };
+        assert_eq!(unnamed.folder().ok(), default_state_folder(env));
     }
 }

@@ -13,6 +13,7 @@ use super::say;
 use crate::core::{Config, StartError};
 use crate::engine::Engine;
 use crate::host::Host;
+use crate::leftovers;
 use crate::lock::{Lock, LockError};
 
 /// How long a daemon that was told to go down may take to end itself.
@@ -46,17 +47,35 @@ pub async fn down(args: DownArgs) -> Result<(), ExitCode> {
     let deadline = Instant::now() + BETWEEN;
     loop {
         match Engine::open(config.clone(), Host::new) {
-            Ok(engine) => return alone(engine, args.purge).await,
+            Ok(engine) => {
+                alone(engine, args.purge).await?;
+                break;
+            }
             Err(StartError::Lock(LockError::Held { .. })) => {}
             Err(error) => return Err(say::failed(&error)),
         }
         match daemon::down(&state, args.purge, tell).await {
-            Ok(()) => return until_free(&state).await,
+            Ok(()) => {
+                until_free(&state).await?;
+                break;
+            }
             Err(AskError::Away(_)) if Instant::now() < deadline => {
                 tokio::time::sleep(PAUSE).await;
             }
             Err(error) => return Err(say::failed(&error)),
         }
+    }
+    if args.purge {
+        tell_kept(&state);
+    }
+    Ok(())
+}
+
+/// Names what was not destroyed.
+fn tell_kept(state: &Path) {
+    let kept: Vec<_> = leftovers::kept(state).iter().map(|it| it.display().to_string()).collect();
+    if !kept.is_empty() {
+        say::word(&format!("kept, as you may have written it: {}", kept.join(", ")));
     }
 }
 

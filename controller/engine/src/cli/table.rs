@@ -33,11 +33,7 @@ impl Screen {
         let size = rustix::termios::tcgetwinsize(std::io::stdout());
         let (columns, rows) = size.map_or((80, 24), |size| (size.ws_col, size.ws_row));
         let (columns, rows) = (usize::from(columns).max(20), usize::from(rows).max(4));
-        let mut text = table(objects).to_string();
-        for line in below(objects, problems, columns) {
-            text.push('\n');
-            text.push_str(&line);
-        }
+        let mut text = drawing(objects, problems, columns);
         if anstream::AutoStream::choice(&std::io::stdout()) == anstream::ColorChoice::Never {
             text = anstream::adapter::strip_str(&text).to_string();
         }
@@ -63,6 +59,18 @@ impl Screen {
         }
         self.told = now;
     }
+}
+
+/// The table and what is below it, of the screen's width.
+fn drawing(objects: &[Object], problems: &[String], columns: usize) -> String {
+    let mut table = table(objects);
+    table.set_width(u16::try_from(columns).unwrap_or(u16::MAX));
+    let mut text = table.to_string();
+    for line in below(objects, problems, columns) {
+        text.push('\n');
+        text.push_str(&line);
+    }
+    text
 }
 
 /// What is wrong and in no row, in lines of the screen's width.
@@ -277,4 +285,49 @@ mod tests {
             ]
         );
     }
+
+    #[test]
+    fn the_live_table_fits_the_screen_with_all_its_urls() {
+        let agent = |number: u16, phase: &str, message: &str| {
+            let mut agent = object("Agent", &format!("agent-{number}"), "Ready", "True", message);
+            let status = agent.status.as_mut().unwrap();
+            status.phase = serde_json::from_value(phase.into()).unwrap();
+            for (name, base) in [("api", 8000), ("frontend", 3000)] {
+                let url = format!("http://127.0.0.1:{}", base + 10 * number);
+                status.urls.insert(name.to_owned(), url);
+            }
+            agent
+        };
+        let objects = [
+            object("Infra", "shared", "Ready", "True", ""),
+            agent(1, "Ready", ""),
+            agent(2, "Progressing", "waits for setup/install"),
+            agent(3, "Ready", ""),
+        ];
+        let problems = ["x.yaml:1:1: this is no object".to_owned()];
+        let shown = |columns| {
+            let text = drawing(&objects, &problems, columns);
+            let text = anstream::adapter::strip_str(&text).to_string();
+            let lines: Vec<_> = text.lines().map(str::trim_end).map(str::to_owned).collect();
+            lines.join("\n")
+        };
+        assert_eq!(shown(100), WIDE);
+        assert_eq!(shown(60), NARROW);
+    }
+
+    const WIDE: &str = "\u{20}NAME           PHASE        URLS / WHAT IT WAITS FOR
+ infra/shared   Ready
+ agent/agent-1  Ready        api http://127.0.0.1:8010  frontend http://127.0.0.1:3010
+ agent/agent-2  Progressing  waits for setup/install
+ agent/agent-3  Ready        api http://127.0.0.1:8030  frontend http://127.0.0.1:3030
+x.yaml:1:1: this is no object";
+
+    const NARROW: &str = "\u{20}NAME           PHASE        URLS / WHAT IT WAITS FOR
+ infra/shared   Ready
+ agent/agent-1  Ready        api http://127.0.0.1:8010
+                             frontend http://127.0.0.1:3010
+ agent/agent-2  Progressing  waits for setup/install
+ agent/agent-3  Ready        api http://127.0.0.1:8030
+                             frontend http://127.0.0.1:3030
+x.yaml:1:1: this is no object";
 }

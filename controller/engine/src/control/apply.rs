@@ -2,7 +2,7 @@
 //! (files stay the truth), or only say what that would do.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
@@ -12,7 +12,6 @@ use agent_harness_model::plan::plan_object;
 use agent_harness_model::spec::node::Node;
 use agent_harness_model::spec::parse::Document;
 use agent_harness_model::yaml::to_yaml;
-use agent_harness_providers::fs::FsError;
 use axum::Json;
 use axum::extract::State;
 
@@ -23,6 +22,7 @@ use super::objects::as_of_now;
 use super::trial::{self, Given, Proposed, Trial};
 use super::written::{Written, taken_back};
 use crate::core::Core;
+use crate::intake::folder::is_same;
 use crate::intake::sources::{Intake, slice};
 use crate::ledger::Origin;
 use crate::questions;
@@ -55,7 +55,7 @@ fn apply_files(core: &Core, request: &ApplyRequest) -> Result<Vec<Applied>, Refu
         applied.push(Applied { object, change, generation: 0 });
     }
     if !request.dry_run {
-        let written = edits.carry_out().map_err(|error| Refusal::failed(&error))?;
+        let written = edits.carry_out()?;
         take_in(core, &turn, written, &applied)?;
     }
     let ledger = core.ledger();
@@ -127,7 +127,7 @@ fn put(core: &Core, edits: &mut Edits<'_>, one: &Proposed) -> Result<(), Refusal
             path.display()
         )));
     }
-    edits.replace(&path, &now, Some(&text)).map_err(|error| Refusal::failed(&error))
+    Ok(edits.replace(&path, &now, Some(&text))?)
 }
 
 /// The file of the watched folder that holds an object now, and the object as it is written there.
@@ -136,12 +136,11 @@ fn locate(
     key: &ObjectKey,
     known: Option<&Origin>,
 ) -> Result<Option<(PathBuf, Document)>, Refusal> {
-    let failed = |error: FsError| Refusal::failed(&error);
     if let Some(Origin { file, .. }) = known {
-        if let Some(document) = edits.find(file, key).map_err(failed)? {
+        if let Some(document) = edits.find(file, key) {
             return Ok(Some((file.clone(), document)));
         }
-        if let Some(problem) = edits.broken(file).map_err(failed)? {
+        if let Some(problem) = edits.broken(file) {
             return Err(Refusal::Conflict(format!(
                 "{} is being edited, or is broken, and would be written over; correct it first: {}",
                 file.display(),
@@ -149,7 +148,7 @@ fn locate(
             )));
         }
     }
-    edits.search(key).map_err(failed)
+    edits.search(key).map_err(|error| Refusal::failed(&error))
 }
 
 /// Whether a document comes from the very file that has it: who edits that writes it as well.
@@ -157,11 +156,6 @@ fn is_its_file(core: &Core, edits: &Edits<'_>, one: &Proposed) -> bool {
     let ledger = core.ledger();
     let known = ledger.live(&one.kept.key).map(|record| &record.origin.file);
     edits.holds(&one.path) && known.is_some_and(|file| is_same(file, &one.path))
-}
-
-fn is_same(one: &Path, other: &Path) -> bool {
-    let real = |path: &Path| path.canonicalize().ok();
-    one == other || real(one).is_some_and(|one| Some(one) == real(other))
 }
 
 /// `POST /v1/diff`; without files, what there is to do as things are in the folder and outside of it.
@@ -209,12 +203,7 @@ async fn plan(control: &Control, now: &View, trial: Trial, all: bool) -> (String
     let intake = Intake { documents, ..Intake::default() };
     let mut desired = resolution.desired;
     // What leaves an Infra that leaves as well is reached as it is now.
-    for (infra, connection) in &now.desired.connections.postgres {
-        desired.connections.postgres.entry(infra.clone()).or_insert_with(|| connection.clone());
-    }
-    for (infra, connection) in &now.desired.connections.stores {
-        desired.connections.stores.entry(infra.clone()).or_insert_with(|| connection.clone());
-    }
+    desired.connections.fill_in(&now.desired.connections);
     let then = View::new(intake, desired, Vec::new(), resolution.needs);
     let mut changed: Vec<(ObjectKey, Uid)> = then.desired.objects.keys().cloned().collect();
     if !all {

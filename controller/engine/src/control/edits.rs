@@ -1,6 +1,9 @@
-//! Changes of the watched folder: thought out against what lies there now, then written all together or not at
-//! all. Nothing outside of the folder is ever written, whatever an object's spec was read from before.
+//! Changes of the watched folder: thought out against one look at each file, then written together, each where that
+//! is still what lies there. Files are read as the intake reads them, and nothing outside of the folder is ever
+//! written, whatever an object's spec was read from before.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use agent_harness_model::id::ObjectKey;
@@ -8,9 +11,11 @@ use agent_harness_model::spec::diagnostic::Diagnostic;
 use agent_harness_model::spec::parse::{Document, parse};
 use agent_harness_providers::fs::{self, FsError, TEMPORARY_SUFFIX};
 
+use super::answer::Refusal;
 use super::files;
-use super::written::{Changes, NotUndone, Written};
-use crate::intake::folder::is_spec_name;
+use super::swap::SwapError;
+use super::written::{Change, Changes, NotUndone, Written};
+use crate::intake::folder::{self, FileRead, is_same, is_spec_name};
 
 /// Why the folder was not changed as it was to be.
 #[derive(Debug, thiserror::Error)]
@@ -25,7 +30,13 @@ pub enum EditError {
         left: NotUndone,
         /// Why not the rest.
         #[source]
-        source: FsError,
+        source: Box<EditError>,
+    },
+    /// Nothing was changed, because somebody else did.
+    #[error("{} was changed by somebody else just now; look at it, and do this again", path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
     },
     /// The text of a file has a form in which one document cannot be told from the others for sure.
     #[error(
@@ -38,58 +49,84 @@ pub enum EditError {
     },
 }
 
+impl EditError {
+    /// Why a file is not where it was to go.
+    pub fn of(path: PathBuf, error: SwapError) -> Self {
+        match error {
+            SwapError::Changed => Self::Changed { path },
+            SwapError::File(error) => Self::File(error),
+        }
+    }
+}
+
+impl From<EditError> for Refusal {
+    fn from(error: EditError) -> Self {
+        match error {
+            EditError::Changed { .. } => Self::Conflict(error.to_string()),
+            EditError::File(_) | EditError::Half { .. } | EditError::Entangled { .. } => {
+                Self::failed(&error)
+            }
+        }
+    }
+}
+
 /// Changes that were not written yet.
 #[derive(Debug)]
 pub struct Edits<'a> {
     folder: &'a Path,
+    /// What each file held when it was first looked at.
+    seen: RefCell<BTreeMap<PathBuf, Option<FileRead>>>,
     pending: Changes,
 }
 
 impl<'a> Edits<'a> {
     /// No changes of a folder.
     pub fn of(folder: &'a Path) -> Self {
-        Self { folder, pending: Changes::new() }
+        Self { folder, seen: RefCell::default(), pending: Changes::new() }
     }
 
     /// Whether a file is one that is read from this folder, as far as its name and place say.
     pub fn holds(&self, path: &Path) -> bool {
-        let here = |it: &Path| it == self.folder || same(it, self.folder);
-        is_spec_name(path) && path.parent().is_some_and(here)
+        is_spec_name(path) && path.parent().is_some_and(|it| is_same(it, self.folder))
     }
 
-    /// A file's text, as it would be by now; `None` where there is none.
-    pub fn text(&self, path: &Path) -> Result<Option<String>, FsError> {
-        match self.pending.get(path) {
-            Some(text) => Ok(text.clone()),
-            None => fs::read_to_string_if_exists(path),
+    /// What is in a file, as it would be by now; `None` where there is none.
+    fn look(&self, path: &Path) -> Option<FileRead> {
+        if let Some(change) = self.pending.get(path) {
+            return change.after.as_ref().map(|text| FileRead::Bytes(text.clone().into()));
         }
+        let mut seen = self.seen.borrow_mut();
+        let read = || folder::read(self.folder, path);
+        seen.entry(path.to_path_buf()).or_insert_with(read).clone()
     }
 
     /// The document of an object in a file.
-    pub fn find(&self, path: &Path, key: &ObjectKey) -> Result<Option<Document>, FsError> {
-        let Some(text) = self.text(path)? else { return Ok(None) };
-        let parsed = parse(&path.display().to_string(), text.as_bytes());
-        Ok(parsed.documents.into_iter().find(|document| document.key == *key))
+    pub fn find(&self, path: &Path, key: &ObjectKey) -> Option<Document> {
+        let FileRead::Bytes(bytes) = self.look(path)? else { return None };
+        let parsed = parse(&path.display().to_string(), &bytes);
+        parsed.documents.into_iter().find(|document| document.key == *key)
     }
 
     /// The first thing that cannot be read in a file.
-    pub fn broken(&self, path: &Path) -> Result<Option<Diagnostic>, FsError> {
-        let Some(text) = self.text(path)? else { return Ok(None) };
-        Ok(parse(&path.display().to_string(), text.as_bytes()).problems.into_iter().next())
+    pub fn broken(&self, path: &Path) -> Option<Diagnostic> {
+        match self.look(path)? {
+            FileRead::Bytes(bytes) => {
+                parse(&path.display().to_string(), &bytes).problems.into_iter().next()
+            }
+            FileRead::Bad(why) => Some(why),
+        }
     }
 
     /// The document of an object, in whichever file of the folder it is.
     pub fn search(&self, key: &ObjectKey) -> Result<Option<(PathBuf, Document)>, FsError> {
         let mut paths = fs::list_dir(self.folder)?;
         paths.extend(self.pending.keys().cloned());
-        let there = |path: &PathBuf| self.pending.contains_key(path) || path.is_file();
-        for path in paths.into_iter().filter(|path| self.holds(path) && there(path)) {
-            // What cannot be read as text has a message of its own, and none of our objects.
-            if let Ok(Some(document)) = self.find(&path, key) {
-                return Ok(Some((path, document)));
-            }
-        }
-        Ok(None)
+        let found = paths.into_iter().filter(|path| self.holds(path)).find_map(|path| {
+            // What cannot be read has a message of its own, and none of our objects.
+            let document = self.find(&path, key)?;
+            Some((path, document))
+        });
+        Ok(found)
     }
 
     /// Puts a document in the place of another one, or with `None` takes it out; a file in which nothing is left
@@ -100,7 +137,9 @@ impl<'a> Edits<'a> {
         document: &Document,
         new: Option<&str>,
     ) -> Result<(), EditError> {
-        let text = self.text(path)?.unwrap_or_default();
+        let changed_since = || EditError::Changed { path: path.to_path_buf() };
+        let Some(FileRead::Bytes(bytes)) = self.look(path) else { return Err(changed_since()) };
+        let text = String::from_utf8(bytes).map_err(|_| changed_since())?;
         let changed = files::with(&text, document, new);
         let others = |text: &str| {
             let parsed = parse(&path.display().to_string(), text.as_bytes());
@@ -110,13 +149,14 @@ impl<'a> Edits<'a> {
         if others(&text) != changed.as_deref().map(others).unwrap_or_default() {
             return Err(EditError::Entangled { path: path.to_path_buf() });
         }
-        self.pending.insert(path.to_path_buf(), changed);
+        let first = Change { before: Some(text), after: None };
+        self.pending.entry(path.to_path_buf()).or_insert(first).after = changed;
         Ok(())
     }
 
     /// Makes a file.
     pub fn create(&mut self, path: PathBuf, text: String) {
-        self.pending.insert(path, Some(text));
+        self.pending.insert(path, Change { before: None, after: Some(text) });
     }
 
     /// A file for a new object: its own name, unless another file has that.
@@ -162,10 +202,6 @@ pub fn sweep(folder: &Path) {
     }
 }
 
-fn same(one: &Path, other: &Path) -> bool {
-    matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -182,22 +218,18 @@ mod tests {
     }
 
     #[test]
-    fn modes_and_links_stay_and_new_files_follow_the_umask() {
+    fn modes_stay_and_new_files_follow_the_umask() {
         let folder = tempfile::tempdir().unwrap();
-        let (old, link, new) = (
-            folder.path().join("a.yaml"),
-            folder.path().join("l.yaml"),
-            folder.path().join("b.yaml"),
-        );
+        let (old, new) = (folder.path().join("a.yaml"), folder.path().join("b.yaml"));
         fs::write_atomic(&old, agent("a"), 0o600).unwrap();
-        std::os::unix::fs::symlink("a.yaml", &link).unwrap();
         let mut edits = Edits::of(folder.path());
-        edits.create(link.clone(), agent("a2"));
+        let document = edits.find(&old, &ObjectKey::agent("a")).unwrap();
+        let changed = agent("a").replace("{stack: s}", "{stack: t}");
+        edits.replace(&old, &document, Some(&changed)).unwrap();
         edits.create(new.clone(), agent("b"));
         edits.carry_out().unwrap().keep();
         assert_eq!(mode(&old), 0o600);
-        assert!(link.symlink_metadata().unwrap().is_symlink());
-        assert_eq!(fs::read_to_string(&old).unwrap(), agent("a2"));
+        assert_eq!(fs::read_to_string(&old).unwrap(), changed);
         let plain = folder.path().join("plain");
         std::fs::File::create(&plain).unwrap();
         assert_eq!(mode(&new), mode(&plain));
@@ -219,9 +251,45 @@ mod tests {
             edits.create(folder.path().join(format!("{name}.yaml")), agent(name));
         }
         let error = edits.carry_out().unwrap_err();
-        assert!(matches!(error, EditError::File(_)), "{error}");
+        assert!(matches!(error, EditError::Changed { .. }), "{error}");
         let names: Vec<_> = fs::list_dir(folder.path()).unwrap();
         assert_eq!(names, [folder.path().join("b.yaml")], "what was put there is taken back");
+    }
+
+    /// Neither is what such a file stands for written, nor does anybody wait at a pipe.
+    #[test]
+    fn what_is_no_regular_file_of_the_folder_is_neither_read_nor_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let specs = folder.path().join("specs");
+        fs::create_dir_all(&specs, 0o755).unwrap();
+        let outside = folder.path().join("a.yaml");
+        fs::write_atomic(&outside, agent("a"), 0o644).unwrap();
+        std::os::unix::fs::symlink(&outside, specs.join("l.yaml")).unwrap();
+        let mode = rustix::fs::Mode::from_raw_mode(0o644);
+        let kind = rustix::fs::FileType::Fifo;
+        rustix::fs::mknodat(rustix::fs::CWD, specs.join("p.yaml"), kind, mode, 0).unwrap();
+        let edits = Edits::of(&specs);
+        let key = ObjectKey::agent("a");
+        assert_eq!(edits.search(&key).unwrap(), None);
+        for name in ["l.yaml", "p.yaml"] {
+            assert_eq!(edits.find(&specs.join(name), &key), None, "{name}");
+            assert!(edits.broken(&specs.join(name)).is_some(), "{name}");
+        }
+    }
+
+    #[test]
+    fn an_edit_since_the_look_is_not_written_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.yaml");
+        fs::write_atomic(&path, agent("a"), 0o644).unwrap();
+        let mut edits = Edits::of(folder.path());
+        let document = edits.find(&path, &ObjectKey::agent("a")).unwrap();
+        let theirs = agent("a") + "# mine\n";
+        fs::write_atomic(&path, &theirs, 0o644).unwrap();
+        edits.replace(&path, &document, None).unwrap();
+        let error = edits.carry_out().unwrap_err();
+        assert!(matches!(error, EditError::Changed { .. }), "{error}");
+        assert_eq!(fs::read_to_string(&path).unwrap(), theirs);
     }
 
     #[test]

@@ -6,7 +6,6 @@ use std::time::Duration;
 use agent_harness_model::api::{Applied, Approved, Change, Deleted};
 use agent_harness_model::id::{ObjectKey, ObjectKind};
 use agent_harness_model::spec::parse::parse;
-use agent_harness_providers::fs;
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use jiff::Timestamp;
@@ -51,15 +50,15 @@ pub async fn delete(
 fn delete_object(core: &Core, key: &ObjectKey, query: &DeleteQuery) -> Result<Deleted, Refusal> {
     let purge = query.purge;
     let _turn = core.survey_turn();
+    let going = going(core, key, query)?;
     if purge && key.kind == ObjectKind::Infra {
-        let along = servers::would_go_along(&core.ledger(), key);
+        let along = servers::would_go_along(&core.ledger(), key, &going);
         if !along.is_empty() {
             return Err(Refusal::Conflict(format!(
                 "{key} still holds {along}; purge these first with `ctl delete NAME --purge`"
             )));
         }
     }
-    let going = going(core, key, query)?;
     let first = going.first().ok_or_else(|| nothing_to_delete(core, key))?;
     let begin = |record: &ObjectRecord| {
         let retention = core.config.retention;
@@ -150,31 +149,25 @@ fn refuse_if_used(core: &Core, key: &ObjectKey) -> Result<(), Refusal> {
 /// Takes the document out of its file, and the file away when nothing else is in it. What lies elsewhere than in
 /// the watched folder is not ours to change, and keeps nothing in force.
 fn remove_document(core: &Core, record: &ObjectRecord) -> Result<Written, Refusal> {
-    let failed = |error: fs::FsError| Refusal::failed(&error);
     let path = &record.origin.file;
     let mut edits = Edits::of(&core.config.specs);
-    let known =
-        if edits.holds(path) { edits.find(path, &record.key).map_err(failed)? } else { None };
-    let there = match known {
-        Some(document) => Some((path.clone(), document)),
-        None if edits.holds(path) => {
-            if let Some(problem) = edits.broken(path).map_err(failed)? {
-                return Err(Refusal::Conflict(format!(
-                    "{} cannot be read in whole, so {} cannot be taken out of it; correct it first: {}",
-                    path.display(),
-                    record.key,
-                    problem.line()
-                )));
-            }
-            edits.search(&record.key).map_err(failed)?
+    let known = if edits.holds(path) { edits.find(path, &record.key) } else { None };
+    let problem = if edits.holds(path) { edits.broken(path) } else { None };
+    let there = match (known, problem) {
+        (Some(document), _) => Some((path.clone(), document)),
+        (None, Some(problem)) => {
+            return Err(Refusal::Conflict(format!(
+                "{} cannot be read in whole, so {} cannot be taken out of it; correct it first: {}",
+                path.display(),
+                record.key,
+                problem.line()
+            )));
         }
-        None => edits.search(&record.key).map_err(failed)?,
+        (None, None) => edits.search(&record.key).map_err(|error| Refusal::failed(&error))?,
     };
     let Some((path, document)) = there else { return Ok(Written::default()) };
-    edits
-        .replace(&path, &document, None)
-        .and_then(|()| edits.carry_out())
-        .map_err(|error| Refusal::failed(&error))
+    edits.replace(&path, &document, None)?;
+    Ok(edits.carry_out()?)
 }
 
 #[derive(Debug, serde::Deserialize)]
@@ -247,7 +240,10 @@ pub(super) fn restorable(
 
 /// Back to how it lay in the trash. Where even that does not work, it leaves as an object without a file.
 fn leave_again(core: &Core, record: &ObjectRecord) {
-    leftovers::put_aside(&core.config.state, record);
+    // Of one that had not left yet they were not put aside before, either.
+    if record.deletion.as_ref().is_some_and(|it| it.trashed_at.is_some()) {
+        leftovers::put_aside(&core.config.state, record);
+    }
     let _ = core.ledger().update(&record.uid, |again| again.deletion.clone_from(&record.deletion));
 }
 
@@ -274,7 +270,7 @@ fn restore(core: &Core, record: &ObjectRecord) -> Result<Written, Refusal> {
     leftovers::take_back(&core.config.state, record);
     edits.carry_out().map_err(|error| {
         leave_again(core, record);
-        Refusal::failed(&error)
+        error.into()
     })
 }
 

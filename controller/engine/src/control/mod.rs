@@ -11,6 +11,7 @@ mod logs;
 mod objects;
 mod socket;
 mod streams;
+mod swap;
 #[cfg(test)]
 mod tests;
 mod trash;

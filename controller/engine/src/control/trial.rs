@@ -17,6 +17,7 @@ use super::answer::Refusal;
 use super::files;
 use crate::assemble::{add_leaving, still_needed, uids};
 use crate::core::Core;
+use crate::intake::servers;
 use crate::intake::sources::last_good;
 use crate::view::View;
 
@@ -129,8 +130,10 @@ pub fn check(core: &Core, view: &View, given: &Given) -> Result<Trial, Refusal> 
     }
     let in_force = view.intake.documents.values().filter(|it| !keys.contains(&it.key)).cloned();
     let all = in_force.chain(proposed.iter().map(|it| it.document.clone())).collect();
-    let valid = validate(all, &good);
-    given.refuse_if_any(valid.problems)?;
+    let mut valid = validate(all, &good);
+    let mut problems = std::mem::take(&mut valid.problems);
+    servers::keep(&mut valid, &mut problems, &good, &core.ledger());
+    given.refuse_if_any(problems)?;
 
     let documents = valid.documents;
     let mut uids = uids(&core.ledger());

@@ -1,5 +1,7 @@
-//! The writing of changes to the watched folder, and its way back: all of it or nothing, also where what was to follow
-//! (a ledger on a full disk) does not work. What is replaced is kept beside its place until then.
+//! The writing of changes to the watched folder, and its way back where what was to follow (a ledger on a full disk)
+//! does not work. An error of any file takes those before it back; a controller that is killed in the middle leaves
+//! some files changed and others not, each of them whole. What somebody else wrote meanwhile is never covered up:
+//! neither on the way there, nor on the way back. What is replaced is kept beside its place until then.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
@@ -9,10 +11,20 @@ use agent_harness_providers::fs::{self, FsError, TEMPORARY_SUFFIX};
 
 use super::answer::Refusal;
 use super::edits::EditError;
+use super::swap::{self, SwapError};
 use crate::facts::chain;
 
-/// What becomes of each file; `None`: it goes.
-pub type Changes = BTreeMap<PathBuf, Option<String>>;
+/// What becomes of each file.
+pub type Changes = BTreeMap<PathBuf, Change>;
+
+/// What a file held when its change was thought out, and what it is to hold; `None`: there is no such file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// What it held.
+    pub before: Option<String>,
+    /// What it is to hold.
+    pub after: Option<String>,
+}
 
 /// Changes that were written, and can be taken back until they are to stay.
 #[derive(Debug, Default)]
@@ -23,9 +35,9 @@ pub struct Written(Vec<Done>);
 #[derive(Debug)]
 struct Done {
     path: PathBuf,
-    /// What was there before; `None` where there was nothing.
-    before: Option<PathBuf>,
-    removed: bool,
+    /// Where what it held before lies; without that, nothing does.
+    aside: PathBuf,
+    change: Change,
 }
 
 /// What of the folder could not be brought back to how it was.
@@ -40,66 +52,98 @@ pub struct NotUndone {
 }
 
 impl Written {
-    /// Carries changes out: first everything is written beside its place, then put there.
+    /// Carries changes out: first everything new is written beside its place, then put there.
     pub fn write(changes: &Changes) -> Result<Self, EditError> {
         let mut drafts = Vec::new();
-        for (path, text) in changes {
-            match prepare(path, text.as_deref()) {
-                Ok(draft) => drafts.push(draft),
-                Err(error) => {
+        for (path, change) in changes {
+            let aside = beside(path, TEMPORARY_SUFFIX);
+            if let Some(text) = &change.after {
+                if let Err(error) = draft(&aside, path, text) {
                     give_up(&drafts);
                     return Err(error.into());
                 }
             }
+            drafts.push(Done { path: path.clone(), aside, change: change.clone() });
         }
         let mut written = Self::default();
-        for draft in &drafts {
-            if let Err(source) = written.put(draft) {
-                let error = match written.undo() {
-                    Ok(()) => EditError::File(source),
-                    Err(left) => EditError::Half { left, source },
-                };
-                give_up(&drafts);
-                return Err(error);
-            }
+        let mut drafts = drafts.into_iter();
+        while let Some(draft) = drafts.next() {
+            let Err(error) = draft.put() else {
+                written.0.push(draft);
+                continue;
+            };
+            let error = EditError::of(draft.path.clone(), error);
+            give_up(std::slice::from_ref(&draft));
+            give_up(drafts.as_slice());
+            return Err(match written.undo() {
+                Ok(()) => error,
+                Err(left) => EditError::Half { left, source: Box::new(error) },
+            });
         }
         Ok(written)
     }
 
-    fn put(&mut self, draft: &Draft) -> Result<(), FsError> {
-        let Draft { path, old, new } = draft;
-        match (new, old) {
-            (Some(new), _) => fs::rename(new, path)?,
-            (None, Some(aside)) => fs::rename(path, aside)?,
-            (None, None) => return Ok(()),
-        }
-        self.0.push(Done { path: path.clone(), before: old.clone(), removed: new.is_none() });
-        Ok(())
-    }
-
     /// They stay.
     pub fn keep(self) {
-        for aside in self.0.into_iter().filter_map(|done| done.before) {
+        for done in self.0.into_iter().filter(|done| done.change.before.is_some()) {
             // Nobody reads it, and the next start sweeps it away.
-            let _ = fs::remove_file_if_exists(&aside);
+            let _ = fs::remove_file_if_exists(&done.aside);
         }
     }
 
     /// Takes them back, the last one first. That needs no room on the disk.
     pub fn undo(self) -> Result<(), NotUndone> {
         let (mut now, mut why) = (Vec::new(), Vec::new());
-        for Done { path, before, removed } in self.0.into_iter().rev() {
-            let undone = match &before {
-                Some(aside) => fs::rename(aside, &path),
-                None => fs::remove_file_if_exists(&path).map(|_| ()),
-            };
-            if let Err(error) = undone {
-                let how = if removed { "is removed" } else { "holds the new text" };
-                now.push(format!("{} {how}", path.display()));
+        for done in self.0.into_iter().rev() {
+            if let Err(error) = done.undo() {
+                now.push(done.as_it_is(&error));
                 why.push(chain(&error));
             }
         }
         if now.is_empty() { Ok(()) } else { Err(NotUndone { now, why }) }
+    }
+}
+
+impl Done {
+    fn put(&self) -> Result<(), SwapError> {
+        let Self { path, aside, change: Change { before, after } } = self;
+        match (before, after) {
+            (None, Some(_)) => swap::put(aside, path),
+            (Some(before), Some(_)) => swap::exchange(aside, path, before),
+            (Some(before), None) => swap::take(path, aside, before),
+            (None, None) => Ok(()),
+        }
+    }
+
+    fn undo(&self) -> Result<(), SwapError> {
+        let Self { path, aside, change: Change { before, after } } = self;
+        match (before, after) {
+            (Some(_), Some(after)) => swap::exchange(aside, path, after)?,
+            (None, Some(after)) => swap::take(path, aside, after)?,
+            (Some(_), None) => return swap::put(aside, path),
+            (None, None) => return Ok(()),
+        }
+        // It is back in its place; what lies aside is only what was written.
+        let _ = fs::remove_file_if_exists(aside);
+        Ok(())
+    }
+
+    /// In words, what stands there now. What it held before gets a name that no sweep takes for a leftover.
+    fn as_it_is(&self, error: &SwapError) -> String {
+        let Self { path, aside, change: Change { before, after } } = self;
+        let how = match (error, after) {
+            (SwapError::Changed, _) => "was changed by somebody else meanwhile",
+            (SwapError::File(_), Some(_)) => "holds the new text",
+            (SwapError::File(_), None) => "is removed",
+        };
+        let kept = beside(path, ".harness-kept");
+        let is_kept = before.is_some() && swap::put(aside, &kept).is_ok();
+        let earlier = if is_kept {
+            format!(" (what it held before is in {})", kept.display())
+        } else {
+            String::new()
+        };
+        format!("{} {how}{earlier}", path.display())
     }
 }
 
@@ -116,58 +160,27 @@ pub fn taken_back(
     })
 }
 
-/// A file that is about to change.
-#[derive(Debug)]
-struct Draft {
-    path: PathBuf,
-    /// Where what is there now lies, or is to lie, until the change stays.
-    old: Option<PathBuf>,
-    /// Where the new text lies; `None`: the file goes.
-    new: Option<PathBuf>,
+/// Writes beside its place, in a file that nobody reads, what a file is to hold. Its mode stays.
+fn draft(aside: &Path, path: &Path, text: &str) -> Result<(), FsError> {
+    let there = fs::metadata(path)?.filter(std::fs::Metadata::is_file);
+    let mode = there.map_or(0o666 & !umask(), |it| it.permissions().mode() & 0o7777);
+    fs::write_atomic(aside, text, mode)
 }
 
-/// Writes beside its place, in files that nobody reads, what a file is to be, and what it is now. A link stays one.
-fn prepare(path: &Path, text: Option<&str>) -> Result<Draft, FsError> {
-    let Some(text) = text else {
-        let there = path.symlink_metadata().is_ok();
-        let old = there.then(|| beside(path, "-old"));
-        return Ok(Draft { path: path.to_path_buf(), old, new: None });
-    };
-    let path = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
-    let there = fs::metadata(&path)?.filter(std::fs::Metadata::is_file);
-    let mode = there.as_ref().map_or(0o666 & !umask(), |it| it.permissions().mode() & 0o7777);
-    let mut draft = Draft { new: Some(beside(&path, "")), old: None, path };
-    let written = write(&mut draft, there.is_some(), text, mode);
-    if written.is_err() {
-        give_up(std::slice::from_ref(&draft));
-    }
-    written.map(|()| draft)
-}
-
-fn write(draft: &mut Draft, there: bool, text: &str, mode: u32) -> Result<(), FsError> {
-    if there {
-        let aside = draft.old.insert(beside(&draft.path, "-old"));
-        fs::write_atomic(aside, fs::read(&draft.path)?, mode)?;
-    }
-    draft.new.as_ref().map_or(Ok(()), |new| fs::write_atomic(new, text, mode))
-}
-
-fn beside(path: &Path, what: &str) -> PathBuf {
+fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut name = std::ffi::OsString::from(".");
     name.push(path.file_name().unwrap_or_default());
-    name.push(format!(".{}{what}{TEMPORARY_SUFFIX}", std::process::id()));
+    name.push(format!(".{}{ending}", std::process::id()));
     path.with_file_name(name)
 }
 
-/// Removes what was written beside the files; what is in its place again is not there any more.
-fn give_up(drafts: &[Draft]) {
-    for draft in drafts {
-        // Of a file that goes, what lies aside is the only one, if its way back did not work.
-        let old = draft.old.iter().filter(|_| draft.new.is_some());
-        for file in draft.new.iter().chain(old) {
-            // The error that counts is the one that led here.
-            let _ = fs::remove_file_if_exists(file);
-        }
+/// Removes what was written beside files and was not put there. Whatever else lies there is not ours to remove.
+fn give_up(drafts: &[Done]) {
+    let ours =
+        |it: &&Done| it.change.after.as_ref().is_some_and(|text| swap::holds(&it.aside, text));
+    for draft in drafts.iter().filter(ours) {
+        // The error that counts is the one that led here.
+        let _ = fs::remove_file_if_exists(&draft.aside);
     }
 }
 
@@ -188,30 +201,76 @@ mod tests {
         fs::list_dir(folder).unwrap().into_iter().map(name).collect()
     }
 
-    #[test]
-    fn what_is_taken_back_is_as_it_was_and_what_stays_leaves_nothing_beside() {
+    fn change(before: Option<&str>, after: Option<&str>) -> Change {
+        let own = |text: &str| text.to_owned();
+        Change { before: before.map(own), after: after.map(own) }
+    }
+
+    /// `a.yaml` is replaced, `b.yaml` goes, and `c.yaml` comes.
+    fn case() -> (tempfile::TempDir, Changes) {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         fs::write_atomic(at("a.yaml"), "a", 0o600).unwrap();
         fs::write_atomic(at("b.yaml"), "b", 0o644).unwrap();
-        std::os::unix::fs::symlink("a.yaml", at("l.yaml")).unwrap();
-        let changes: Changes = [
-            (at("l.yaml"), Some("a2".to_owned())),
-            (at("b.yaml"), None),
-            (at("c.yaml"), Some("c".to_owned())),
-            (at("no.yaml"), None),
-        ]
-        .into();
+        let changes = [
+            (at("a.yaml"), change(Some("a"), Some("a2"))),
+            (at("b.yaml"), change(Some("b"), None)),
+            (at("c.yaml"), change(None, Some("c"))),
+        ];
+        (folder, changes.into())
+    }
+
+    #[test]
+    fn what_is_taken_back_is_as_it_was_and_what_stays_leaves_nothing_beside() {
+        let (folder, changes) = case();
+        let at = |name: &str| folder.path().join(name);
         let written = Written::write(&changes).unwrap();
         assert_eq!(fs::read_to_string(at("a.yaml")).unwrap(), "a2");
         written.undo().unwrap();
-        assert_eq!(names(folder.path()), ["a.yaml", "b.yaml", "l.yaml"]);
+        assert_eq!(names(folder.path()), ["a.yaml", "b.yaml"]);
         assert_eq!(fs::read_to_string(at("a.yaml")).unwrap(), "a");
         assert_eq!(fs::read_to_string(at("b.yaml")).unwrap(), "b");
+        Written::write(&changes).unwrap().keep();
+        assert_eq!(names(folder.path()), ["a.yaml", "c.yaml"]);
         let mode = at("a.yaml").metadata().unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
-        Written::write(&changes).unwrap().keep();
-        assert_eq!(names(folder.path()), ["a.yaml", "c.yaml", "l.yaml"]);
+    }
+
+    #[test]
+    fn what_changed_before_it_was_written_stays_and_all_is_as_it_was() {
+        for name in ["a.yaml", "b.yaml", "c.yaml"] {
+            let (folder, changes) = case();
+            fs::write_atomic(folder.path().join(name), "theirs", 0o644).unwrap();
+            let before = names(folder.path());
+            let error = Written::write(&changes).unwrap_err();
+            assert!(matches!(error, EditError::Changed { .. }), "{error}");
+            assert_eq!(names(folder.path()), before);
+            let text = |other: &str| fs::read_to_string(folder.path().join(other)).unwrap();
+            for other in before.iter().filter(|it| *it != name) {
+                assert_eq!(text(other), other.replace(".yaml", ""));
+            }
+            assert_eq!(text(name), "theirs");
+        }
+    }
+
+    #[test]
+    fn what_changed_after_it_was_written_is_not_taken_back() {
+        for name in ["a.yaml", "b.yaml", "c.yaml"] {
+            let (folder, changes) = case();
+            let at = |name: &str| folder.path().join(name);
+            let written = Written::write(&changes).unwrap();
+            fs::write_atomic(at(name), "theirs", 0o644).unwrap();
+            let error = written.undo().unwrap_err().to_string();
+            assert!(error.contains(&format!("{name} was changed by somebody else")), "{error}");
+            assert_eq!(fs::read_to_string(at(name)).unwrap(), "theirs");
+            super::super::sweep(folder.path());
+            let kept = beside(&at(name), ".harness-kept");
+            let earlier = fs::read_to_string_if_exists(&kept).unwrap();
+            assert_eq!(earlier.as_deref(), changes[&at(name)].before.as_deref());
+            assert_eq!(error.contains(&kept.display().to_string()), earlier.is_some());
+            let left = if earlier.is_some() { 3 } else { 2 };
+            assert_eq!(names(folder.path()).len() - usize::from(name == "c.yaml"), left);
+        }
     }
 
     #[test]
@@ -220,9 +279,9 @@ mod tests {
         let sub = folder.path().join("sub");
         fs::create_dir_all(&sub, 0o755).unwrap();
         fs::write_atomic(sub.join("a.yaml"), "a", 0o644).unwrap();
-        let written = Written::write(&[(sub.join("a.yaml"), None)].into()).unwrap();
+        let written = Written::write(&[(sub.join("a.yaml"), change(Some("a"), None))].into());
         fs::rename(&sub, folder.path().join("away")).unwrap();
-        let error = written.undo().unwrap_err().to_string();
+        let error = written.unwrap().undo().unwrap_err().to_string();
         assert!(
             error.contains("a.yaml is removed") && error.contains("will be carried out"),
             "{error}"

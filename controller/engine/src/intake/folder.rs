@@ -57,7 +57,7 @@ pub fn is_spec_name(path: &Path) -> bool {
 }
 
 /// Reads one file; `None` when it vanished meanwhile or is a folder.
-fn read(folder: &Path, path: &Path) -> Option<FileRead> {
+pub fn read(folder: &Path, path: &Path) -> Option<FileRead> {
     let name = path.display().to_string();
     let bad = |what: String, help: &str| {
         Some(FileRead::Bad(Diagnostic::file(name.as_str(), what).help(help)))
@@ -86,6 +86,12 @@ fn read(folder: &Path, path: &Path) -> Option<FileRead> {
     if metadata.is_dir() {
         return None;
     }
+    if metadata.is_symlink() {
+        return bad(
+            "the file is a symlink, and these are not followed".to_owned(),
+            "put the file itself there, or remove the symlink where what it points to is in this folder anyway",
+        );
+    }
     if !metadata.is_file() {
         return bad("this is not a regular file".to_owned(), "put a regular file there");
     }
@@ -97,6 +103,12 @@ fn read(folder: &Path, path: &Path) -> Option<FileRead> {
         Err(error) if error.is_not_found() => None,
         Err(error) => failed(&error),
     }
+}
+
+/// Whether two paths lead to one file or folder.
+pub fn is_same(one: &Path, other: &Path) -> bool {
+    let real = |path: &Path| path.canonicalize().ok();
+    one == other || real(one).is_some_and(|one| Some(one) == real(other))
 }
 
 /// Whether a path is a symlink to something outside the folder.
@@ -175,6 +187,18 @@ mod tests {
         assert_eq!(
             only(&folder),
             "SPECS/x.yaml: the file is a symlink out of the watched folder; copy the file into the folder"
+        );
+    }
+
+    #[test]
+    fn a_symlink_within_the_folder_is_called_one() {
+        let folder = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink("x.txt", folder.path().join("x.yaml")).unwrap();
+        fs::write_atomic(folder.path().join("x.txt"), "a", 0o644).unwrap();
+        assert_eq!(
+            only(&folder),
+            "SPECS/x.yaml: the file is a symlink, and these are not followed; put the file itself there, or remove \
+             the symlink where what it points to is in this folder anyway"
         );
     }
 

@@ -11,6 +11,7 @@ use agent_harness_model::spec::diagnostic::Diagnostic;
 use agent_harness_model::spec::parse::{Body, Document};
 use agent_harness_model::validate::{LastGood, Valid};
 
+use crate::intake::sources::document;
 use crate::ledger::{Ledger, ObjectRecord};
 
 /// The servers of an Infra, as their keys are called.
@@ -20,7 +21,7 @@ const SERVERS: [&str; 2] = ["postgres", "objectStore"];
 const NAMED: usize = 3;
 
 /// Puts the last good version of every Infra back in force that would lose a server with something in it.
-pub(super) fn keep(
+pub fn keep(
     valid: &mut Valid,
     problems: &mut Vec<Diagnostic>,
     last_good: &LastGood,
@@ -49,11 +50,33 @@ pub(super) fn keep(
     }
 }
 
-/// What a purge of an Infra would take along although nobody asked for it: what others have in its servers, in
-/// the trash above all. In words; empty when there is nothing.
-pub fn would_go_along(ledger: &Ledger, infra: &ObjectKey) -> String {
-    let all = SERVERS.iter().flat_map(|server| holders(ledger, infra, server)).collect::<Vec<_>>();
-    named(&all)
+/// What a purge of these incarnations of an Infra would take along although nobody asked for it: what others have in
+/// its servers, in the trash above all. In words; empty when there is nothing. A server that a live incarnation has
+/// as well stays with all that is in it.
+pub fn would_go_along(ledger: &Ledger, infra: &ObjectKey, going: &[ObjectRecord]) -> String {
+    let stays = ledger.live(infra).filter(|live| !going.iter().any(|it| it.uid == live.uid));
+    let stays = stays.and_then(document);
+    let goes = |server: &&&str| {
+        let before = going.iter().filter_map(document);
+        let mut lost = before.filter_map(|before| runtime(&before, server));
+        lost.any(|it| stays.as_ref().is_none_or(|now| runtime(now, server) != Some(it)))
+    };
+    let lost = SERVERS.iter().filter(goes);
+    named(&lost.flat_map(|server| holders(ledger, infra, server)).collect::<Vec<_>>())
+}
+
+/// Whether something lies in a server of an Infra.
+pub fn lies_in(place: &Place, infra: &str, server: &str) -> bool {
+    match place {
+        Place::Database(place) => server == "postgres" && place.infra == infra,
+        Place::Template(place) => server == "postgres" && place.infra == infra,
+        Place::Bucket(place) => server == "objectStore" && place.infra == infra,
+        Place::Service(_)
+        | Place::Worktree(_)
+        | Place::File(_)
+        | Place::Setup(_)
+        | Place::Process(_) => false,
+    }
 }
 
 /// Which server stands behind a key: `embedded`, or the address of somebody else's.
@@ -90,17 +113,7 @@ fn holders(ledger: &Ledger, infra: &ObjectKey, server: &str) -> Vec<String> {
     let stay = |record: &&ObjectRecord| !record.deletion.as_ref().is_some_and(|it| it.purge);
     for record in ledger.records().filter(stay) {
         for (local, entry) in &record.resources {
-            let inside = match &entry.place {
-                Place::Database(place) => server == "postgres" && place.infra == infra.name,
-                Place::Template(place) => server == "postgres" && place.infra == infra.name,
-                Place::Bucket(place) => server == "objectStore" && place.infra == infra.name,
-                Place::Service(_)
-                | Place::Worktree(_)
-                | Place::File(_)
-                | Place::Setup(_)
-                | Place::Process(_) => false,
-            };
-            if inside && record.key != *infra {
+            if lies_in(&entry.place, &infra.name, server) && record.key != *infra {
                 let trash = record.deletion.is_some() || entry.leaving_since.is_some();
                 let where_it_is =
                     if trash { " (no longer wanted, kept until its retention ends)" } else { "" };

@@ -62,11 +62,6 @@ impl Sources {
         }
     }
 
-    /// The watched folder.
-    pub fn folder(&self) -> &Path {
-        &self.folder
-    }
-
     /// Lets everything leave that has vanished by now; says what that is.
     pub fn approve(&mut self) -> Vec<ObjectKey> {
         self.approved.extend(self.vanished.keys().cloned());

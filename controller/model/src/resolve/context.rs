@@ -52,10 +52,18 @@ impl Context<'_> {
         self.object.resources.insert(id.clone(), wanted);
     }
 
-    /// A secret; it is generated before the next try when there is none yet.
+    /// A secret; it is generated before the next try when there is none yet. One that cannot be had is a problem,
+    /// also where an earlier value of it is known.
     pub fn secret(&mut self, name: &str) -> Result<Secret, Stop> {
-        self.needs.insert(Need::Secret(name.to_owned()));
-        self.facts.secrets.get(name).cloned().ok_or(Stop { problem: None })
+        let need = Need::Secret(name.to_owned());
+        let answer = self.facts.answers.get(&need);
+        self.needs.insert(need);
+        match (answer, self.documents.get(self.key)) {
+            (Some(Err(why)), Some(document)) => {
+                Err(Diagnostic::at(document.name_place(), why.as_str()).into())
+            }
+            _ => self.facts.secrets.get(name).cloned().ok_or(Stop { problem: None }),
+        }
     }
 
     /// A fact; its failure becomes a problem at `place`.
@@ -137,9 +145,12 @@ impl Context<'_> {
     }
 }
 
+/// With what the names of all secrets begin that specs refer to.
+pub const SPEC_SECRETS: &str = "spec-";
+
 /// How the store of secrets calls a secret that specs refer to by `name`.
 pub(super) fn shared_secret(name: &str) -> String {
-    format!("spec-{name}")
+    format!("{SPEC_SECRETS}{name}")
 }
 
 /// Renders a template of the spec.

@@ -20,6 +20,8 @@ use crate::spec::{BucketPolicy, Cors, InfraSpec, ObjectStore, Postgres};
 pub(super) const POSTGRES: &str = "postgres";
 /// The name of the object store within its Infra.
 pub(super) const OBJECT_STORE: &str = "objectStore";
+/// How its folder and its key are called.
+const STORE: &str = "object-store";
 
 pub(super) fn resolve(
     cx: &mut Context<'_>,
@@ -42,6 +44,17 @@ fn no_runtime(document: &Document, server: &str) -> Stop {
         .into()
 }
 
+/// How the store of secrets calls the key of a server. Its data stays where an Infra of the same name comes after it,
+/// and so does its key.
+fn server_secret(infra: &str, server: &str) -> String {
+    format!("infra-{infra}-{server}")
+}
+
+/// The names of all secrets of the servers of an Infra.
+pub fn server_secrets(infra: &str) -> [String; 2] {
+    [POSTGRES, STORE].map(|server| server_secret(infra, server))
+}
+
 fn resolve_postgres(
     cx: &mut Context<'_>,
     document: &Document,
@@ -50,7 +63,7 @@ fn resolve_postgres(
     let infra = cx.key.name.clone();
     let root = cx.folder().join(POSTGRES);
     let (runtime, connection, root) = if let Some(embedded) = &spec.embedded {
-        let password = cx.secret(&format!("infra-{infra}-postgres"))?;
+        let password = cx.secret(&server_secret(&infra, POSTGRES))?;
         let scope = cx.common_scope();
         let mut settings = std::collections::BTreeMap::new();
         for (name, value) in &embedded.settings {
@@ -106,9 +119,9 @@ fn resolve_store(
     spec: &ObjectStore,
 ) -> Result<(), Stop> {
     let infra = cx.key.name.clone();
-    let root = cx.folder().join("object-store");
+    let root = cx.folder().join(STORE);
     let (runtime, connection, root) = if let Some(embedded) = &spec.embedded {
-        let secret_key = cx.secret(&format!("infra-{infra}-object-store"))?;
+        let secret_key = cx.secret(&server_secret(&infra, STORE))?;
         let access_key = "harness-root".to_owned();
         let connection = StoreConnection {
             endpoint: format!("http://127.0.0.1:{}", embedded.port),

@@ -30,8 +30,9 @@ pub use agent::own_secrets;
 pub use alias::{NOTHING, is_alias};
 pub(crate) use commands::SECRET_IN_COMMAND;
 pub(crate) use context::SECRET_IN_NAME;
-pub use context::agent_id;
+pub use context::{SPEC_SECRETS, agent_id};
 pub use facts::{Facts, Need};
+pub use infra::server_secrets;
 pub use merge::{Effective, effective};
 
 /// What came of resolving a set of documents.

@@ -369,6 +369,20 @@ fn a_secret_with_a_nul_is_refused() {
 }
 
 #[test]
+fn a_secret_that_cannot_be_had_is_said_also_where_an_earlier_value_is_known() {
+    let documents = documents(&[INFRA]);
+    let key = ObjectKey::infra("shared");
+    let name = "infra-shared-postgres".to_owned();
+    let mut facts = Facts { home: "/home/me".into(), ..Facts::default() };
+    facts.secrets.insert(name.clone(), Secret::new("x"));
+    facts.answers.insert(Need::Secret(name), Err("the secret cannot be had".into()));
+    let resolution = resolve(&documents, &[(key, Uid::new("1"))].into(), &facts);
+    let said: Vec<_> = resolution.problems.iter().map(Diagnostic::line).collect();
+    assert_eq!(said, ["/specs/0.yaml:4:18: the secret cannot be had"]);
+    assert!(resolution.desired.objects.is_empty());
+}
+
+#[test]
 fn a_worktree_lies_apart_from_specs_repository_and_state() {
     for (path, words) in [
         ("/specs/${agent.name}", "would lie in /specs"),

@@ -5,7 +5,7 @@ use agent_harness_model::id::{ObjectKey, Uid};
 use agent_harness_model::kinds::{Place, database};
 use jiff::{SignedDuration, Timestamp};
 
-use super::{AGENT, Applied, Deleted, Object, Site, fs, open};
+use super::{AGENT, Applied, Deleted, Object, Site, fs, open, request};
 use crate::ledger::{Deletion, ObjectRecord, Origin};
 use crate::testing::Hall;
 
@@ -79,6 +79,8 @@ async fn a_purge_of_servers_takes_no_trash_along() {
     let infra = "apiVersion: agent-harness.dev/v1alpha1\nkind: Infra\nmetadata: {name: i}\n\
                  spec: {postgres: {embedded: {}}}\n";
     site.apply(infra).await;
+    // There is no database in this world: at the first look the entry would go.
+    site.world.close().await;
     let now = Timestamp::now();
     let origin = Origin { file: "/x/agent-3.yaml".into(), line: 1, text: AGENT.into() };
     let mut record = ObjectRecord::new(ObjectKey::agent("agent-3"), Uid::new("u1"), now, origin);
@@ -102,6 +104,26 @@ async fn a_purge_of_servers_takes_no_trash_along() {
     );
     assert!(site.is_there("/v1/objects/infra/i").await);
     assert!(fs::read_to_string(site.spec("i.yaml")).is_ok(), "its file as well");
+    // Nor does an edit, and a diff says so before.
+    for request_path in ["/v1/diff", "/v1/apply"] {
+        let other = infra.replace("postgres", "objectStore");
+        let (status, refusal) = site.refused("POST", request_path, &request(&other)).await;
+        let why = refusal.diagnostics.concat();
+        assert_eq!(status, 422, "{}", refusal.message);
+        assert!(why.contains("`postgres` cannot go while it holds database/agent_3"), "{why}");
+        assert_eq!(fs::read_to_string(site.spec("i.yaml")).unwrap(), infra);
+    }
+    // An earlier incarnation takes nothing along: its server is that of the live one.
+    let origin = Origin { file: "/x/i.yaml".into(), line: 1, text: infra.into() };
+    let mut earlier = ObjectRecord::new(ObjectKey::infra("i"), Uid::new("u0"), now, origin);
+    earlier.deletion =
+        Some(Deletion { requested_at: now, purge: false, trashed_at: Some(now), until });
+    site.engine.core().ledger().save(earlier).unwrap();
+    let purged: Deleted = site.ok("DELETE", &format!("{path}&uid=u0"), b"").await;
+    assert_eq!(purged.uid, Uid::new("u0"));
+    site.world.open();
+    let gone = async || site.engine.core().ledger().get(&Uid::new("u0")).is_none();
+    site.until("its end", gone).await;
     let purge = |record: &mut ObjectRecord| record.deletion.as_mut().unwrap().purge = true;
     site.engine.core().ledger().update(&Uid::new("u1"), purge).unwrap();
     let _: Deleted = site.ok("DELETE", path, b"").await;
@@ -185,22 +207,52 @@ async fn a_successor_gets_neither_logs_nor_secrets() {
     site.engine.stop().await;
 }
 
+/// While it is still leaving, what it says goes to where it always did.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_purge_of_everything_leaves_only_what_names_the_folder() {
+async fn an_undelete_that_fails_leaves_the_logs_where_they_are() {
+    let site = Site::start();
+    site.apply(AGENT).await;
+    site.until("the process", async || site.world.running().len() == 1).await;
+    let log = site.folder.path().join("state/logs/agent-agent-3/process/main.log");
+    fs::create_dir_all(log.parent().unwrap(), 0o700).unwrap();
+    fs::write_atomic(&log, "said", 0o600).unwrap();
+    site.world.close().await;
+    let _: Deleted = site.ok("DELETE", PATH, b"").await;
+    let (specs, away) = (site.spec(""), site.folder.path().join("away"));
+    fs::rename(&specs, &away).unwrap();
+    let (status, body) = site.refused("POST", &format!("{PATH}/undelete"), b"").await;
+    assert_eq!(status, 500, "{}", body.message);
+    assert_eq!(fs::read_to_string(&log).unwrap(), "said");
+    fs::rename(&away, &specs).unwrap();
+    let _: Applied = site.ok("POST", &format!("{PATH}/undelete"), b"").await;
+    assert_eq!(fs::read_to_string(&log).unwrap(), "said");
+    site.world.open();
+    site.engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_purge_of_everything_leaves_what_names_the_folder_and_what_a_person_wrote() {
     let site = Site::start();
     site.apply(AGENT).await;
     let state = site.folder.path().join("state");
-    for path in ["secrets/infra-i-postgres", "logs/stack-s@12345678/template/x.log"] {
+    let ours =
+        ["secrets/infra-i-postgres", "logs/stack-s@12345678/template/x.log", "setup/a/b.lock"];
+    for path in ours.into_iter().chain(["secrets/spec-mine"]) {
         fs::create_dir_all(state.join(path).parent().unwrap(), 0o700).unwrap();
         fs::write_atomic(state.join(path), "x", 0o600).unwrap();
     }
     site.until("the process", async || site.world.running().len() == 1).await;
-    site.engine.down(true).await.unwrap();
+    let (one, other) = tokio::join!(site.engine.down(true), site.engine.down(true));
+    one.and(other).unwrap();
     site.engine.stop().await;
     let mut names: Vec<_> = fs::list_dir(&state).unwrap();
     // An empty folder says nothing about anybody.
     names.retain(|path| path.is_file() || !fs::list_dir(path).unwrap().is_empty());
-    assert_eq!(names, [state.join("installation"), state.join("lock")]);
+    let left = ["environment.json", "installation", "lock", "secrets"];
+    assert_eq!(names, left.map(|name| state.join(name)));
+    let mine = [state.join("secrets/spec-mine"), state.join("environment.json")];
+    assert_eq!(fs::list_dir(state.join("secrets")).unwrap(), mine[..1]);
+    assert_eq!(crate::leftovers::kept(&state), mine);
 }
 
 /// Two of one name in the trash: which of them is meant is said by its uid.

@@ -307,10 +307,7 @@ fn note(
     facts: &Facts,
 ) -> Option<(String, bool)> {
     let id = record.resource_id(local, &entry.place);
-    let wanted = object
-        .resources
-        .get(&id)
-        .is_some_and(|wanted| matches!(wanted.target, AnyTarget::Present(_)));
+    let wanted = object.resources.get(&id).is_some_and(|wanted| !wanted.target.leaves());
     // What may be wanted has no retention that runs out.
     if standing(object, &entry.place, facts, &mut BTreeSet::new()) == Standing::Unsure {
         return None;

@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use agent_harness_model::id::ObjectKey;
+use agent_harness_model::layout;
 use agent_harness_model::resolve::own_secrets;
 use agent_harness_providers::fs::{self, FsError};
 
@@ -39,17 +40,8 @@ pub fn forget(state: &Path, record: &ObjectRecord) {
     if record.deletion.as_ref().is_some_and(|it| it.trashed_at.is_none()) {
         warn(fs::remove_dir_all(logs(state, &record.key)));
     }
-    let own = own_secrets(&record.key, &record.uid);
-    let is_own = |path: &PathBuf| {
-        path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with(&own))
-    };
-    match fs::list_dir(state.join("secrets")) {
-        Ok(paths) => {
-            for path in paths.into_iter().filter(is_own) {
-                warn(fs::remove_file_if_exists(path).map(drop));
-            }
-        }
-        Err(error) => warn(Err(error)),
+    for name in own_secrets(&record.key, &record.uid) {
+        warn(fs::remove_file_if_exists(state.join("secrets").join(name)).map(drop));
     }
 }
 
@@ -67,21 +59,21 @@ pub fn logs_of(state: &Path, ledger: &Ledger, key: &ObjectKey) -> PathBuf {
 
 /// Removes all that is left in a state folder of which everything was destroyed, but for what names it.
 pub fn clear(state: &Path) {
-    for name in ["secrets", "logs", "events", "status"] {
+    for name in ["secrets", layout::LOGS, layout::EVENTS, layout::STATUS] {
         warn(fs::remove_dir_all(state.join(name)));
     }
-    for name in ["problems.yaml", "specs", "environment.json"] {
+    for name in [layout::PROBLEMS, "specs", "environment.json"] {
         warn(fs::remove_file_if_exists(state.join(name)).map(drop));
     }
 }
 
 fn logs(state: &Path, key: &ObjectKey) -> PathBuf {
-    state.join("logs").join(key.slug())
+    state.join(layout::LOGS).join(key.slug())
 }
 
 /// No name has this form.
 fn aside(state: &Path, record: &ObjectRecord) -> PathBuf {
-    state.join("logs").join(format!("{}@{}", record.key.slug(), record.uid.short()))
+    state.join(layout::LOGS).join(format!("{}@{}", record.key.slug(), record.uid.short()))
 }
 
 fn warn(result: Result<(), FsError>) {

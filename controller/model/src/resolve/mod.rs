@@ -33,6 +33,7 @@ pub(crate) use context::SECRET_IN_NAME;
 pub use context::agent_id;
 pub use facts::{Facts, Need};
 pub use merge::{Effective, effective};
+pub use postgres_url::connection_of_app;
 
 /// What came of resolving a set of documents.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use agent_harness_model::layout;
 use agent_harness_model::spec::Duration;
 use clap::{Parser, Subcommand};
 
@@ -86,17 +87,6 @@ pub struct DownArgs {
     pub yes: bool,
 }
 
-/// The state folder that was named, else `$XDG_STATE_HOME/agent-harness`, else `~/.local/state/agent-harness`.
-pub fn state_folder(named: Option<PathBuf>) -> Option<PathBuf> {
-    let variable = |name: &str| std::env::var_os(name).map(PathBuf::from);
-    named.or_else(|| {
-        let base = variable("XDG_STATE_HOME")
-            .filter(|path| path.is_absolute())
-            .or_else(|| variable("HOME").map(|home| home.join(".local/state")))?;
-        Some(base.join("agent-harness"))
-    })
-}
-
 impl Folders {
     /// The setup that was asked for.
     pub fn config(self) -> Result<Config, std::process::ExitCode> {
@@ -110,7 +100,7 @@ impl Folders {
 impl StateFolder {
     /// The folder to use.
     pub fn folder(self) -> Result<PathBuf, std::process::ExitCode> {
-        state_folder(self.state).ok_or_else(|| {
+        layout::state_folder(self.state, |name| std::env::var_os(name)).ok_or_else(|| {
             super::say::problem(
                 "no state folder: neither HOME nor XDG_STATE_HOME is set; name it with --state DIR",
             );

@@ -15,7 +15,6 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-pub use args::state_folder;
 use args::{Args, Verb};
 
 /// Runs a command line. The error is the exit code: 1 failed, 2 usage, 3 not ready in time, 4 not ready and not

@@ -211,7 +211,7 @@ async fn each_incarnation_in_the_trash_can_be_named() {
         site.apply(AGENT).await;
         let deleted: Deleted = site.ok("DELETE", PATH, b"").await;
         site.until("the trash", async || !site.is_there(PATH).await).await;
-        deleted.uid
+        deleted.uids[0].clone()
     };
     let (old, new) = (twice().await, twice().await);
     let (status, body) = site.refused("DELETE", &format!("{PATH}?purge=true"), b"").await;
@@ -245,8 +245,15 @@ async fn each_incarnation_in_the_trash_can_be_named() {
     let _: Deleted = site.ok("DELETE", PATH, b"").await;
     site.until("the trash", async || !site.is_there(PATH).await).await;
     twice().await;
-    let _: Deleted = site.ok("DELETE", &format!("{PATH}?purge=true&all=true"), b"").await;
-    site.until("the end of both", async || site.trash().await.is_empty()).await;
+    let incarnation = |uid: &Uid| format!("{PATH}?uid={uid}");
+    assert!(site.is_there(&incarnation(&old)).await, "in the trash, and not gone");
+    let both: Deleted = site.ok("DELETE", &format!("{PATH}?purge=true&all=true"), b"").await;
+    assert_eq!(both.uids.len(), 2);
+    assert!(both.uids.contains(&old), "{both:?}");
+    for uid in &both.uids {
+        site.until("its end", async || !site.is_there(&incarnation(uid)).await).await;
+    }
+    assert!(site.trash().await.is_empty());
     site.engine.stop().await;
 }
 

@@ -1,14 +1,12 @@
 //! Verbs that change something.
 
-use agent_harness_model::api::{
-    Applied, Approved, Change, Deleted, DiffAnswer, Object, SpecDiff, Trashed,
-};
+use agent_harness_model::api::{Applied, Approved, Change, Deleted, DiffAnswer, SpecDiff, Trashed};
 use agent_harness_model::id::{ObjectKey, Uid};
 use agent_harness_model::status::Phase;
 use serde_json::json;
 
 use super::{looking, without_help, world};
-use crate::testing::{Asked, Ctl, With as _, agent, not_found, stack};
+use crate::testing::{Asked, Ctl, agent, not_found, stack};
 
 const SPEC: &str = "apiVersion: agent-harness.dev/v1alpha1
 kind: Agent

@@ -165,7 +165,7 @@ async fn an_object_is_applied_deleted_and_brought_back() {
     assert_eq!(body.message, "stack/s is still used by agent/agent-3; delete these first");
 
     let deleted: Deleted = site.ok("DELETE", "/v1/objects/agent/agent-3", b"").await;
-    assert_eq!(deleted.uids, [object.metadata.uid.clone()]);
+    assert_eq!(deleted.uids, std::slice::from_ref(&object.metadata.uid));
     assert!(deleted.until.is_some());
     assert!(fs::metadata(site.spec("agent-3.yaml")).unwrap().is_none());
     assert_eq!(site.trash().await.len(), 1);

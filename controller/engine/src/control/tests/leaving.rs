@@ -3,6 +3,7 @@
 use agent_harness_model::api::LogFile;
 use agent_harness_model::id::{ObjectKey, Uid};
 use agent_harness_model::kinds::{Place, database};
+use agent_harness_model::status::{Blocker, ConditionType, Truth};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{AGENT, Applied, Deleted, Object, Site, fs, open};
@@ -69,6 +70,27 @@ async fn files_outside_of_the_watched_folder_are_not_touched() {
     site.engine.core().ledger().update(&uid, moved).unwrap();
     let _: Deleted = site.ok("DELETE", PATH, b"").await;
     assert_eq!(fs::read_to_string(&elsewhere).unwrap(), AGENT);
+    site.engine.stop().await;
+}
+
+/// Nobody has to do anything about it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_for_its_users_to_be_out_says_so() {
+    let site = Site::start();
+    site.apply(AGENT).await;
+    site.until("the process", async || site.world.running().len() == 1).await;
+    site.world.close().await;
+    let _: Deleted = site.ok("DELETE", PATH, b"").await;
+    let _: Deleted = site.ok("DELETE", "/v1/objects/stack/s", b"").await;
+    site.until("the reason", async || {
+        let stack: Object = site.ok("GET", "/v1/objects/stack/s", b"").await;
+        let status = stack.status.unwrap();
+        let blocked = status.condition(ConditionType::DeletionBlocked).unwrap();
+        blocked.status == Truth::True && blocked.reason == Blocker::LeavingUsers.reason()
+    })
+    .await;
+    site.world.open();
+    site.until("its end", async || !site.is_there("/v1/objects/stack/s").await).await;
     site.engine.stop().await;
 }
 

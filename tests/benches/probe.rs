@@ -14,15 +14,16 @@ pub struct Process(u32);
 impl Process {
     /// The controller of a place.
     pub fn of(site: &Site) -> Self {
-        Self::all(site, "/controller", "run").pop().expect("the controller runs")
+        Self::all(site, "/controller", Some("run")).pop().expect("the controller runs")
     }
 
     /// The shims of a place.
     pub fn shims(site: &Site) -> Vec<Self> {
-        Self::all(site, "/agent-shim", "")
+        Self::all(site, "/agent-shim", None)
     }
 
-    fn all(site: &Site, program: &str, word: &str) -> Vec<Self> {
+    /// Those that run a program, with a word as its first argument.
+    fn all(site: &Site, program: &str, word: Option<&str>) -> Vec<Self> {
         let state = site.state().display().to_string();
         let mut found = Vec::new();
         for entry in fs::read_dir("/proc").unwrap().flatten() {
@@ -30,8 +31,9 @@ impl Process {
             let read = |name: &str| text(&fs::read(entry.path().join(name)).unwrap_or_default());
             let (command, environment) = (read("cmdline"), read("environ"));
             let ours = command.contains(&state) || environment.contains(&state);
-            let first = command.split('\0').next().unwrap_or_default();
-            if ours && first.ends_with(program) && command.contains(word) {
+            let mut words = command.split('\0');
+            let is_program = words.next().is_some_and(|first| first.ends_with(program));
+            if ours && is_program && word.is_none_or(|word| words.next() == Some(word)) {
                 found.push(Self(pid));
             }
         }
@@ -50,10 +52,10 @@ impl Process {
 
     /// Resident memory, in bytes.
     pub fn resident(&self) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.0)).unwrap_or_default();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or("0");
-        let kib: u64 = line.split_whitespace().next().and_then(|n| n.parse().ok()).unwrap_or(0);
-        kib * 1024
+        let status = fs::read_to_string(format!("/proc/{}/status", self.0)).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|line| line.split_whitespace().next()).and_then(|n| n.parse().ok());
+        kib.map(|kib: u64| kib * 1024).expect("the process has ended")
     }
 }
 

@@ -49,7 +49,14 @@ fn every_crate_takes_the_lints_of_the_workspace() {
 
 #[test]
 fn lints_are_lifted_with_a_reason_only() {
-    let lifts = ["unwrap_used", "expect_used", "print_stdout", "print_stderr", "unsafe_code"];
+    let lifts = [
+        "unwrap_used",
+        "expect_used",
+        "print_stdout",
+        "print_stderr",
+        "unsafe_code",
+        "disallowed_methods",
+    ];
     let problems: Vec<_> = sources()
         .iter()
         .filter(|file| !is_test(file))

@@ -114,9 +114,7 @@ enum Verb {
 impl Cli {
     /// Carries out the verb.
     pub(crate) async fn run(self, ui: &mut Ui) -> Result {
-        let state = self.state.or_else(|| {
-            std::env::var_os("HARNESS_STATE").filter(|name| !name.is_empty()).map(PathBuf::from)
-        });
+        let state = self.state.or_else(|| std::env::var_os("HARNESS_STATE").map(PathBuf::from));
         let client = || State::new(state.clone()).map(Client::new);
         match self.verb {
             Verb::Apply(args) => verbs::apply::run(args, &client()?, ui).await,

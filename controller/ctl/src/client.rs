@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use agent_harness_model::api::{ErrorBody, Object};
-use agent_harness_model::id::ObjectKey;
+use agent_harness_model::id::{ObjectKey, Uid};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::{Method, Request, Response, StatusCode};
@@ -218,6 +218,19 @@ impl Client {
     /// One object.
     pub async fn object(&self, key: &ObjectKey) -> Answer<Object> {
         self.get(&path(key, "")).await
+    }
+
+    /// The first of these incarnations that is there in any form, also in the trash; absent when none is.
+    pub async fn first_of(&self, key: &ObjectKey, uids: &[Uid]) -> Answer<Object> {
+        let Some((last, others)) = uids.split_last() else { return self.object(key).await };
+        let get = async |uid| self.get(&path(key, &format!("?uid={}", encode(uid)))).await;
+        for uid in others {
+            match get(uid).await {
+                Err(error) if error.is_absent() => {}
+                answer => return answer,
+            }
+        }
+        get(last).await
     }
 
     async fn call<T: serde::de::DeserializeOwned>(

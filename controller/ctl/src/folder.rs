@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use agent_harness_model::layout::is_spec_name;
 use agent_harness_model::spec::diagnostic::Diagnostic;
 
 use crate::error::Result;
@@ -22,11 +23,6 @@ pub fn list(folder: &Path) -> Result<Vec<Found>> {
     let mut paths = files::list(folder)?;
     paths.retain(|path| is_spec_name(path));
     Ok(paths.into_iter().filter_map(|path| look(folder, path)).collect())
-}
-
-fn is_spec_name(path: &Path) -> bool {
-    let hidden = path.file_name().is_none_or(|name| name.as_encoded_bytes().first() == Some(&b'.'));
-    !hidden && path.extension().is_some_and(|ending| ending == "yaml" || ending == "yml")
 }
 
 /// Looks before anything is opened: a link may lead to what is nobody's to see, and a fifo never ends.

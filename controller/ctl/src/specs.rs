@@ -80,7 +80,11 @@ impl Specs {
     pub fn check(self) -> (usize, Vec<Diagnostic>) {
         let mut problems = self.problems;
         let objects = self.documents.len();
-        problems.extend(templates::missing(&self.documents));
+        let folder = |file: &str| {
+            let given = self.files.iter().find(|given| given.name == STDIN && given.name == file);
+            given.and_then(|given| given.folder.as_deref())
+        };
+        problems.extend(templates::missing(&self.documents, folder));
         problems.extend(validate::validate(self.documents, &LastGood::new()).problems);
         arrange(&mut problems);
         (objects, problems)

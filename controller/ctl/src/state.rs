@@ -3,8 +3,9 @@
 
 use std::path::{Path, PathBuf};
 
-use agent_harness_model::api::{Event, LogFile, Object, default_state_folder};
+use agent_harness_model::api::{Event, LogFile, Object};
 use agent_harness_model::id::{ObjectKey, ResourceKind};
+use agent_harness_model::layout;
 use jiff::Timestamp;
 
 use crate::error::{Exit, Failure, Result};
@@ -31,16 +32,11 @@ pub struct Snapshot {
 impl State {
     /// The folder that was named, else the default under XDG's state folder.
     pub fn new(named: Option<PathBuf>) -> Result<Self> {
-        let folder = match named {
-            Some(folder) => folder,
-            None => {
-                let env = |name: &str| std::env::var_os(name).map(PathBuf::from);
-                default_state_folder(env).ok_or_else(|| {
-                    Failure::usage("no state folder: neither HOME nor XDG_STATE_HOME is set")
-                        .hint("name it with --state DIR or HARNESS_STATE")
-                })?
-            }
-        };
+        let folder = layout::state_folder(named, |name| std::env::var_os(name));
+        let folder = folder.ok_or_else(|| {
+            Failure::usage("no state folder: neither HOME nor XDG_STATE_HOME is set")
+                .hint("name it with --state DIR or HARNESS_STATE")
+        })?;
         Ok(Self { folder })
     }
 
@@ -51,12 +47,12 @@ impl State {
 
     /// The control socket.
     pub fn socket(&self) -> PathBuf {
-        self.folder.join("control.sock")
+        self.folder.join(layout::SOCKET)
     }
 
     /// What happened, oldest first, as it was last written. What cannot be read is left out.
     pub fn events(&self) -> Result<Vec<Event>> {
-        let paths = listed(&self.folder.join("events"))?;
+        let paths = listed(&self.folder.join(layout::EVENTS))?;
         let json = paths.iter().filter(|path| path.extension().is_some_and(|end| end == "json"));
         let mut events: Vec<Event> = json
             .filter_map(|path| files::read(path).ok())
@@ -70,7 +66,7 @@ impl State {
     /// The logs of an object that lie in the folder, as the controller would list them: `api`, `setup/install`.
     pub fn logs(&self, key: &ObjectKey) -> Result<Vec<LogFile>> {
         let mut logs = Vec::new();
-        for folder in listed(&self.folder.join("logs").join(key.slug()))? {
+        for folder in listed(&self.folder.join(layout::LOGS).join(key.slug()))? {
             let Some(kind) = folder.file_name().and_then(|name| name.to_str()) else { continue };
             for path in listed(&folder)? {
                 let name = path.file_name().and_then(|name| name.to_str()?.strip_suffix(".log"));
@@ -85,13 +81,13 @@ impl State {
 
     /// The list of problems as it was last written; what cannot be read tells of none.
     fn problems(&self) -> Vec<String> {
-        let text = files::read(&self.folder.join("problems.yaml")).unwrap_or_default();
+        let text = files::read(&self.folder.join(layout::PROBLEMS)).unwrap_or_default();
         agent_harness_model::yaml::from_yaml(&text).unwrap_or_default()
     }
 
     /// What the status files say. A folder that is not there holds none.
     pub fn snapshot(&self) -> Result<Snapshot> {
-        let paths = listed(&self.folder.join("status"))?;
+        let paths = listed(&self.folder.join(layout::STATUS))?;
         let mut snapshot = Snapshot {
             objects: Vec::new(),
             written: None,

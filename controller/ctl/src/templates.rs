@@ -9,8 +9,11 @@ use agent_harness_model::spec::parse::Document;
 use agent_harness_model::template::names_in;
 
 /// Every `from` whose file the controller would not find. Where a name in it is replaced for each agent, only the
-/// controller can tell.
-pub fn missing(documents: &[Document]) -> Vec<Diagnostic> {
+/// controller can tell. `folder`: where the relative paths of a file start, if that is not where it lies.
+pub fn missing<'a>(
+    documents: &[Document],
+    folder: impl Fn(&str) -> Option<&'a Path>,
+) -> Vec<Diagnostic> {
     let mut problems = Vec::new();
     for document in documents {
         let files = document.node.find(&["spec", "files"]);
@@ -19,7 +22,8 @@ pub fn missing(documents: &[Document]) -> Vec<Diagnostic> {
             let Some(text) = from.value.as_str().filter(|text| names_in(text).is_empty()) else {
                 continue;
             };
-            let path = place_of(&document.file, text);
+            let beside = || Path::new(document.file.as_ref()).parent().unwrap_or(Path::new(""));
+            let path = place_of(folder(&document.file).unwrap_or_else(beside), text);
             if let Some(why) = unusable(&path) {
                 problems.push(
                     Diagnostic::at(from.place(), why)
@@ -32,14 +36,14 @@ pub fn missing(documents: &[Document]) -> Vec<Diagnostic> {
     problems
 }
 
-/// Where a path lies that a spec file names.
-fn place_of(file: &str, text: &str) -> PathBuf {
+/// Where a path lies that a spec names whose relative paths start in a folder.
+fn place_of(folder: &Path, text: &str) -> PathBuf {
     let home = || std::env::home_dir().unwrap_or_default();
     match text.strip_prefix('~') {
         Some(rest) if rest.is_empty() || rest.starts_with('/') => {
             home().join(rest.trim_start_matches('/'))
         }
-        _ => Path::new(file).parent().unwrap_or(Path::new("")).join(text.replace("$$", "$")),
+        _ => folder.join(text.replace("$$", "$")),
     }
 }
 

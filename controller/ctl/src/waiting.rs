@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use agent_harness_model::api::Object;
 use agent_harness_model::id::{ObjectKey, Uid};
-use agent_harness_model::status::{ConditionType, Phase, Status, Truth};
+use agent_harness_model::status::{Blocker, Condition, ConditionType, Phase, Status, Truth};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use crate::client::{Client, Lines};
@@ -137,8 +137,8 @@ pub struct Target {
     pub key: ObjectKey,
     /// The generation that is waited for, at least.
     pub generation: u64,
-    /// The incarnation whose end is waited for.
-    pub uid: Option<Uid>,
+    /// The incarnations whose end is waited for; whatever has the name, where none is named.
+    pub uids: Vec<Uid>,
 }
 
 /// How an object stands towards a goal.
@@ -161,13 +161,15 @@ pub fn standing(goal: &Goal, target: &Target, now: Option<&Object>) -> Standing 
         };
     };
     if matches!(goal, Goal::Deleted | Goal::Purged) {
-        if target.uid.as_ref().is_some_and(|uid| *uid != now.metadata.uid) {
-            return Standing::Met;
+        if !target.uids.is_empty() && !target.uids.contains(&now.metadata.uid) {
+            // Another one has the name by now. Those in the trash never had it; they are asked for by their uids.
+            return if *goal == Goal::Deleted { Standing::Met } else { Standing::OnTheWay };
         }
-        let blocked = now.status.as_ref().and_then(|s| s.condition(ConditionType::DeletionBlocked));
-        return match blocked.filter(|blocked| blocked.status == Truth::True) {
-            Some(blocked) => Standing::Hopeless(format!("cannot leave: {}", blocked.message)),
-            None => Standing::OnTheWay,
+        return match blocked(now) {
+            Some(blocked) if blocked.reason != Blocker::LeavingUsers.reason() => {
+                Standing::Hopeless(format!("cannot leave: {}", blocked.message))
+            }
+            Some(_) | None => Standing::OnTheWay,
         };
     }
     let generation = target.generation.max(now.metadata.generation);
@@ -191,6 +193,12 @@ pub fn standing(goal: &Goal, target: &Target, now: Option<&Object>) -> Standing 
     } else {
         Standing::OnTheWay
     }
+}
+
+/// The condition that says why it does not leave.
+fn blocked(object: &Object) -> Option<&Condition> {
+    let blocked = object.status.as_ref()?.condition(ConditionType::DeletionBlocked)?;
+    (blocked.status == Truth::True).then_some(blocked)
 }
 
 /// A target that is not there yet.
@@ -241,7 +249,7 @@ pub async fn until(
                     if watch.is_none() {
                         watch = client.follow("/v1/watch").await.ok();
                     }
-                    look(client, open.keys().cloned().collect()).await
+                    look(client, goal, open.values().map(|one| one.target)).await
                 });
                 let (seen, why) = match seen.await.transpose()? {
                     Some(Look::Seen(seen)) => (seen, None),
@@ -316,12 +324,20 @@ enum Look {
     Away(&'static str),
 }
 
-async fn look(client: &Client, keys: Vec<ObjectKey>) -> Result<Look> {
+async fn look(
+    client: &Client,
+    goal: &Goal,
+    targets: impl Iterator<Item = &Target>,
+) -> Result<Look> {
     let mut seen = Vec::new();
-    for key in keys {
-        match client.object(&key).await {
-            Ok(object) => seen.push((key, Some(object))),
-            Err(error) if error.is_absent() => seen.push((key, None)),
+    for target in targets {
+        let there = match goal {
+            Goal::Purged => client.first_of(&target.key, &target.uids).await,
+            Goal::Ready | Goal::Deleted | Goal::Condition(..) => client.object(&target.key).await,
+        };
+        match there {
+            Ok(object) => seen.push((target.key.clone(), Some(object))),
+            Err(error) if error.is_absent() => seen.push((target.key.clone(), None)),
             Err(error) if error.is_absence() => return Ok(Look::Away(AWAY)),
             Err(error) if error.is_interruption() => return Ok(Look::Away(SILENT)),
             Err(error) => return Err(error.into()),
@@ -351,7 +367,14 @@ fn not_there(goal: &Goal, open: &BTreeMap<ObjectKey, Open<'_>>, limit: Limit) ->
     let failure = Failure::new(exit, lines.join("\n       "));
     match (goal, exit, open.keys().next()) {
         (Goal::Deleted | Goal::Purged, Exit::Blocked, _) => {
-            failure.hint("`ctl approve` lets it leave")
+            let last = open.values().filter_map(|one| one.last.as_ref());
+            let reasons: Vec<_> = last.filter_map(blocked).map(|it| it.reason.as_str()).collect();
+            let hints = [
+                (Blocker::Guard, "`ctl approve` lets it leave"),
+                (Blocker::Users, "it leaves once those are deleted that use it"),
+            ];
+            let true_ones = hints.iter().filter(|(by, _)| reasons.contains(&by.reason()));
+            true_ones.fold(failure, |failure, (_, hint)| failure.hint(*hint))
         }
         (_, Exit::Blocked | Exit::NotReady, Some(key)) => {
             failure.hint(format!("`ctl describe {key}` shows everything about it"))

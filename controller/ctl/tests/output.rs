@@ -87,3 +87,37 @@ fn purging_without_a_terminal_needs_a_yes() {
         "error: --purge destroys all that agent/agent-1 made\n hint: add --yes if that is what you want\n",
     );
 }
+
+/// What `ctl get` printed is read again: its relative paths start where it came from, not where we are.
+#[test]
+fn template_files_are_looked_for_where_the_specs_come_from() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path().join("here");
+    std::fs::create_dir(&here).unwrap();
+    std::fs::File::create(folder.path().join("env.template")).unwrap();
+    let spec = |template: &str| {
+        format!(
+            "apiVersion: agent-harness.dev/v1alpha1\nkind: Stack\n\
+             metadata: {{name: s, source: '{}/stack.yaml:1'}}\n\
+             spec: {{worktree: {{repo: /app}}, files: {{.env: {{from: {template}}}}}}}\n",
+            folder.path().display()
+        )
+    };
+    let validate = |template: &str| {
+        let mut ctl = ctl(folder.path());
+        ctl.current_dir(&here).args(["validate", "-"]).write_stdin(spec(template)).assert()
+    };
+    validate("env.template").success();
+    validate("no.template").code(1);
+}
+
+/// As scripts have it that set it from a variable of their own.
+#[test]
+fn an_empty_state_folder_is_none() {
+    let home = tempfile::tempdir().unwrap();
+    let mut ctl = ctl(home.path());
+    ctl.env("HARNESS_STATE", "").env("HOME", home.path());
+    let done = ctl.args(["restart", "1"]).assert().code(1);
+    let words = String::from_utf8(done.get_output().stderr.clone()).unwrap();
+    assert!(words.contains("/.local/state/agent-harness/control.sock"), "{words}");
+}

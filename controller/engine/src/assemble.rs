@@ -300,10 +300,7 @@ fn note(
     facts: &Facts,
 ) -> Option<(String, bool)> {
     let id = record.resource_id(local, &entry.place);
-    let wanted = object
-        .resources
-        .get(&id)
-        .is_some_and(|wanted| matches!(wanted.target, AnyTarget::Present(_)));
+    let wanted = object.resources.get(&id).is_some_and(|wanted| !wanted.target.leaves());
     let wanted = match standing(object, &entry.place, facts, &mut BTreeSet::new()) {
         // What may be wanted has no retention that runs out.
         Standing::Unsure => return None,

@@ -80,6 +80,9 @@ impl<W: World> Converger<W> {
         if let Some(trouble) = &trouble {
             tracing::error!("{trouble}");
         }
+        if let Job::Object(key) = &job {
+            tracing::debug!("looked at {key}");
+        }
         self.core.note_end(&job, trouble);
         result.unwrap_or(Done::Failed)
     }
@@ -202,7 +205,7 @@ impl<W: World> Converger<W> {
             unfinished: &unfinished,
             generation: record.as_ref().map_or(0, |record| record.generation),
             source_error: (!problems.is_empty()).then_some(problems.as_str()),
-            deletion_blocked: view.intake.blocked.get(key).map(String::as_str),
+            deletion_blocked: view.intake.blocked.get(key),
             others: &publish::holders(core, &look.plan.held),
         };
         let previous = core.statuses().get(key).and_then(|object| object.status.clone());

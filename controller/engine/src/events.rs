@@ -7,6 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use agent_harness_model::api::{Event, Severity};
 use agent_harness_model::id::ObjectKey;
+use agent_harness_model::layout;
 use agent_harness_providers::fs::{self, FsError};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::broadcast;
@@ -34,7 +35,7 @@ struct History {
 impl Events {
     /// Reads `STATE/events`. A file that cannot be understood is left out: events decide nothing.
     pub fn open(state: &Path) -> Result<Self, FsError> {
-        let folder = state.join("events");
+        let folder = state.join(layout::EVENTS);
         fs::create_dir_all(&folder, 0o700)?;
         let mut history: BTreeMap<ObjectKey, History> = BTreeMap::new();
         for path in fs::list_dir(&folder)? {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use agent_harness_model::desired::Connections;
 use agent_harness_model::id::{ObjectKey, ResourceId, ResourceKind};
 use agent_harness_model::kinds::Place;
+use agent_harness_model::layout;
 use agent_harness_model::plan::Step;
 use agent_harness_model::world::{ApplyError, Ask, Observed};
 use agent_harness_providers::files::FilesProvider;
@@ -58,7 +59,7 @@ impl Host {
     /// The host as this state folder sees it. Needs a tokio runtime.
     pub fn new(core: &Core) -> Result<Self, StartError> {
         let config = &core.config;
-        let logs = config.state.join("logs");
+        let logs = config.state.join(layout::LOGS);
         let supervisor = Supervisor::new(config.state.join("run"), config.bin.join("agent-shim"))
             .map_err(|error| StartError::Host(Box::new(error)))?;
         let supervisor = Arc::new(supervisor);

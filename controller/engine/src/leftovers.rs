@@ -7,6 +7,7 @@
 use std::path::{Path, PathBuf};
 
 use agent_harness_model::id::{ObjectKey, ObjectKind};
+use agent_harness_model::layout;
 use agent_harness_model::resolve::{SPEC_SECRETS, own_secrets, server_secrets};
 use agent_harness_providers::fs::{self, FsError};
 
@@ -43,22 +44,12 @@ pub fn forget(state: &Path, ledger: &Ledger, record: &ObjectRecord) {
     let steps = format!("{}-{}", record.key.slug(), record.uid.short());
     warn(fs::remove_dir_all(state.join("setup").join(steps)));
     let last = !ledger.records().any(|it| it.key == record.key && it.uid != record.uid);
+    let mut secrets = own_secrets(&record.key, &record.uid).to_vec();
     if record.key.kind == ObjectKind::Infra && last {
-        for name in server_secrets(&record.key.name) {
-            warn(fs::remove_file_if_exists(state.join("secrets").join(name)).map(drop));
-        }
+        secrets.extend(server_secrets(&record.key.name));
     }
-    let own = own_secrets(&record.key, &record.uid);
-    let is_own = |path: &PathBuf| {
-        path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with(&own))
-    };
-    match fs::list_dir(state.join("secrets")) {
-        Ok(paths) => {
-            for path in paths.into_iter().filter(is_own) {
-                warn(fs::remove_file_if_exists(path).map(drop));
-            }
-        }
-        Err(error) => warn(Err(error)),
+    for name in secrets {
+        warn(fs::remove_file_if_exists(state.join("secrets").join(name)).map(drop));
     }
 }
 
@@ -77,10 +68,10 @@ pub fn logs_of(state: &Path, ledger: &Ledger, key: &ObjectKey) -> PathBuf {
 /// Removes all that is left in a state folder of which everything was destroyed, but for what names it, and for
 /// what a person may have written: see [`kept`].
 pub fn clear(state: &Path) {
-    for name in ["logs", "events", "status", "setup"] {
+    for name in [layout::LOGS, layout::EVENTS, layout::STATUS, "setup"] {
         warn(fs::remove_dir_all(state.join(name)));
     }
-    for name in ["problems.yaml", "specs"] {
+    for name in [layout::PROBLEMS, "specs"] {
         warn(fs::remove_file_if_exists(state.join(name)).map(drop));
     }
     match fs::list_dir(state.join("secrets")) {
@@ -110,12 +101,12 @@ fn is_of_specs(path: &Path) -> bool {
 }
 
 fn logs(state: &Path, key: &ObjectKey) -> PathBuf {
-    state.join("logs").join(key.slug())
+    state.join(layout::LOGS).join(key.slug())
 }
 
 /// No name has this form.
 fn aside(state: &Path, record: &ObjectRecord) -> PathBuf {
-    state.join("logs").join(format!("{}@{}", record.key.slug(), record.uid.short()))
+    state.join(layout::LOGS).join(format!("{}@{}", record.key.slug(), record.uid.short()))
 }
 
 fn warn(result: Result<(), FsError>) {

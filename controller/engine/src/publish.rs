@@ -235,13 +235,22 @@ pub fn one(core: &Core, key: &ObjectKey) -> Option<Object> {
     let known = known.map(|object| without_hearsay(core, object));
     let live = core.ledger().live(key).cloned();
     let now = match live {
-        Some(record) => object(&core.view(), &record, own_status(&record, known)),
+        Some(record) => return Some(incarnation(core, &record)),
         None => known.or_else(|| {
             let going = core.ledger().records().find(|it| it.key == *key && is_purged(it)).cloned();
             Some(object(&core.view(), &going?, None))
         })?,
     };
     Some(Object { outdated, ..now })
+}
+
+/// One incarnation of an object as others see it, whether or not it speaks for its name.
+pub fn incarnation(core: &Core, record: &ObjectRecord) -> Object {
+    let outdated = core.outdated().contains(&record.key);
+    let known = core.statuses().get(&record.key).cloned();
+    let known = known.map(|object| without_hearsay(core, object));
+    let now = object(&core.view(), record, own_status(record, known));
+    Object { outdated, ..now }
 }
 
 /// Whether it is on its way out of the trash: it is there again until it is gone for good.

@@ -8,13 +8,11 @@ use std::path::{Path, PathBuf};
 
 use agent_harness_model::api::Object;
 use agent_harness_model::id::{ObjectKey, ObjectKind};
+use agent_harness_model::layout;
 use agent_harness_model::yaml::{self, YamlError};
 use agent_harness_providers::fs::{self, FsError};
 
 use crate::facts::chain;
-
-/// The list of problems, in the state folder.
-const PROBLEMS: &str = "problems.yaml";
 
 /// A status file that could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -46,7 +44,7 @@ pub struct StatusFiles {
 impl StatusFiles {
     /// Reads `STATE/status`: the times of conditions go on over a restart. What cannot be read is written anew.
     pub fn open(state: &Path) -> Result<Self, StatusError> {
-        let folder = state.join("status");
+        let folder = state.join(layout::STATUS);
         fs::create_dir_all(&folder, 0o700)?;
         let mut objects = BTreeMap::new();
         for path in fs::list_dir(&folder)? {
@@ -66,7 +64,7 @@ impl StatusFiles {
                 None => tracing::warn!(path = %path.display(), "a status file is written anew"),
             }
         }
-        let problems = (state.join(PROBLEMS), None);
+        let problems = (state.join(layout::PROBLEMS), None);
         Ok(Self { folder, problems, objects, unwritten: BTreeSet::new() })
     }
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use agent_harness_model::id::{ObjectKey, ObjectKind};
 use agent_harness_model::resolve::Resolution;
+use agent_harness_model::status::{Blocked, Blocker};
 use jiff::Timestamp;
 
 use crate::assemble::{accept, assemble, note_leaving, set_apart_moved, still_needed};
@@ -93,8 +94,7 @@ fn keep_needed(intake: &mut Intake, ledger: &Ledger) {
         if let Some(document) = document(record) {
             intake.documents.insert(record.key.clone(), document);
             intake.held.insert(record.key.clone(), String::new());
-            let why = format!("still used by {}, leaving", users.join(", "));
-            intake.blocked.insert(record.key.clone(), why);
+            intake.blocked.insert(record.key.clone(), until_out(&users));
         }
     }
 }
@@ -169,8 +169,14 @@ fn postpone(intake: &mut Intake, ledger: &Ledger) {
             intake.held.insert(key.clone(), String::new());
         }
         intake.leave.remove(&key);
-        intake.blocked.insert(key, format!("still used by {}, leaving", users.join(", ")));
+        intake.blocked.insert(key, until_out(users));
     }
+}
+
+/// That an object leaves once those are out who use it.
+fn until_out(users: &[String]) -> Blocked {
+    let message = format!("still used by {}, leaving", users.join(", "));
+    Blocked { by: Blocker::LeavingUsers, message }
 }
 
 /// Makes a view the current one, and wakes what changed in it.

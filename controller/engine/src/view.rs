@@ -112,10 +112,13 @@ impl View {
                     changed.insert(key.clone());
                 }
             }
-            for (key, why) in now.intake.blocked.iter().chain(&now.intake.held) {
-                let same = then.intake.blocked.get(key) == Some(why)
-                    || then.intake.held.get(key) == Some(why);
-                if !same {
+            for (key, why) in &now.intake.blocked {
+                if then.intake.blocked.get(key) != Some(why) {
+                    changed.insert(key.clone());
+                }
+            }
+            for (key, why) in &now.intake.held {
+                if then.intake.held.get(key) != Some(why) {
                     changed.insert(key.clone());
                 }
             }

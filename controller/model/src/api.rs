@@ -7,22 +7,23 @@
 //!
 //! A name may have many incarnations, of which one is not in the trash. `uid=UID` means this one of them: its uid, or
 //! as much of its beginning as tells it from the others; so does the short form of eight characters. Where many could be
-//! purged and none is named, that is refused, unless `all=true` means every one.
+//! purged and none is named, that is refused, unless `all=true` means every one. An incarnation that is asked for by its
+//! uid is there for as long as anything of it is, also in the trash.
 //!
 //! | request | body | answer |
 //! |---|---|---|
 //! | `GET /v1/info` | | [`Info`] |
 //! | `GET /v1/objects?fresh=true` | | `Vec<Object>` |
-//! | `GET /v1/objects/{kind}/{name}?fresh=true` | | [`Object`] |
+//! | `GET /v1/objects/{kind}/{name}?fresh=true&uid=UID` | | [`Object`] |
 //! | `GET /v1/watch` | | stream of [`Object`]; all at first, then each that changed |
 //! | `POST /v1/apply` | [`ApplyRequest`] | `Vec<Applied>` |
 //! | `POST /v1/diff` | [`ApplyRequest`] | [`DiffAnswer`] |
-//! | `DELETE /v1/objects/{kind}/{name}?purge=true&uid=UID` | | [`Deleted`] |
+//! | `DELETE /v1/objects/{kind}/{name}?purge=true&uid=UID` or `…?purge=true&all=true` | | [`Deleted`] |
 //! | `POST /v1/objects/{kind}/{name}/undelete?uid=UID` | | [`Applied`] |
 //! | `GET /v1/trash` | | `Vec<Trashed>` |
 //! | `POST /v1/approve` | | [`Approved`] |
 //! | `POST /v1/objects/{kind}/{name}/reconcile` | | nothing |
-//! | `POST /v1/objects/{kind}/{name}/restart?process=NAME` | | nothing |
+//! | `POST /v1/objects/{kind}/{name}/restart?process=NAME,NAME` | | nothing |
 //! | `GET /v1/objects/{kind}/{name}/environment` | | [`Environment`] |
 //! | `GET /v1/objects/{kind}/{name}/logs` | | `Vec<LogFile>` |
 //! | `GET /v1/events?object=KIND/NAME&follow=true` | | stream of [`Event`], oldest first |
@@ -208,8 +209,8 @@ pub struct SpecDiff {
 pub struct Deleted {
     /// The object.
     pub object: ObjectKey,
-    /// Its incarnation: what to wait for.
-    pub uid: Uid,
+    /// Its incarnations, the youngest first: what to wait for.
+    pub uids: Vec<Uid>,
     /// Until when it can be brought back; `None` when it was purged.
     pub until: Option<Timestamp>,
 }
@@ -297,32 +298,4 @@ pub enum Severity {
 pub struct DownRequest {
     /// Destroy the data as well.
     pub purge: bool,
-}
-
-/// Where the state folder is unless it is named: `$XDG_STATE_HOME/agent-harness`, else `~/.local/state/agent-harness`.
-/// XDG has relative paths ignored. `env` gives the variables.
-pub fn default_state_folder(env: impl Fn(&str) -> Option<PathBuf>) -> Option<PathBuf> {
-    let base = env("XDG_STATE_HOME")
-        .filter(|path| path.is_absolute())
-        .or_else(|| env("HOME").map(|home| home.join(".local/state")))?;
-    Some(base.join("agent-harness"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_state_folder_follows_xdg() {
-        let folder = |xdg: Option<&str>, home: Option<&str>| {
-            default_state_folder(|name| match name {
-                "XDG_STATE_HOME" => xdg.map(PathBuf::from),
-                _ => home.map(PathBuf::from),
-            })
-        };
-        assert_eq!(folder(Some("/x"), Some("/h")), Some("/x/agent-harness".into()));
-        assert_eq!(folder(Some("x"), Some("/h")), Some("/h/.local/state/agent-harness".into()));
-        assert_eq!(folder(None, Some("/h")), Some("/h/.local/state/agent-harness".into()));
-        assert_eq!(folder(None, None), None);
-    }
 }

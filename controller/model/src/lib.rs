@@ -8,6 +8,7 @@ pub mod desired;
 pub mod hash;
 pub mod id;
 pub mod kinds;
+pub mod layout;
 pub mod plan;
 pub mod resolve;
 pub mod secret;

@@ -4,7 +4,7 @@
 //! elsewhere). All calls block; they are meant for small files. Who may write where is decided by
 //! the callers.
 
-#![allow(clippy::disallowed_methods)]
+#![allow(clippy::disallowed_methods, reason = "this is the wrapper")]
 
 use std::fmt;
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};

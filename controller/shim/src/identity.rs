@@ -36,7 +36,7 @@ impl Stat {
 
 /// Names this boot and pid namespace: an identity recorded under another one is void.
 pub fn boot() -> io::Result<String> {
-    #[allow(clippy::disallowed_methods)]
+    #[allow(clippy::disallowed_methods, reason = "/proc is no file of ours")]
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id")?;
     let namespace = fs::read_link("/proc/self/ns/pid")?;
     Ok(format!("{} {}", boot.trim(), namespace.display()))

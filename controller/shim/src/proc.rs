@@ -11,7 +11,7 @@ const USUAL: usize = 16 * 1024;
 pub(crate) fn read(pid: i32, file: &str) -> io::Result<Vec<u8>> {
     let mut text = vec![0; USUAL];
     loop {
-        #[allow(clippy::disallowed_methods)]
+        #[allow(clippy::disallowed_methods, reason = "/proc is no file of ours")]
         let read = File::open(format!("/proc/{pid}/{file}"))?.read(&mut text)?;
         if read < text.len() {
             text.truncate(read);

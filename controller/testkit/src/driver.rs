@@ -211,7 +211,7 @@ impl Driver {
         let observed = self.look(desired);
         for object in desired.objects.values() {
             for (id, wanted) in &object.resources {
-                let leaving = !matches!(wanted.target, AnyTarget::Present(_));
+                let leaving = wanted.target.leaves();
                 if leaving && observed.get(id) == Seen::Known(None) {
                     if let Some(record) = self.records.get_mut(&id.uid) {
                         record.resources.remove(&id.local());

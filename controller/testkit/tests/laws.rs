@@ -1,6 +1,6 @@
 //! Each law is one of the promises of the design.
 
-use agent_harness_model::kinds::{AnyTarget, Reversibility};
+use agent_harness_model::kinds::Reversibility;
 use agent_harness_model::plan::plan;
 use agent_harness_testkit::driver::{Crash, Driver};
 use agent_harness_testkit::specs::{Agent, Specs, specs};
@@ -148,7 +148,7 @@ proptest! {
                 prop_assert!(step.after.iter().all(|before| *before < step.id), "{}", plan);
                 let wanted = desired.wanted(&step.resource);
                 prop_assert!(wanted.is_some());
-                let leaving = wanted.is_some_and(|wanted| !matches!(wanted.target, AnyTarget::Present(_)));
+                let leaving = wanted.is_some_and(|wanted| wanted.target.leaves());
                 prop_assert!(!leaving || !step.cause.is_empty());
             }
             driver.world.tick();

@@ -1,14 +1,12 @@
 //! Verbs that change something.
 
-use agent_harness_model::api::{
-    Applied, Approved, Change, Deleted, DiffAnswer, Object, SpecDiff, Trashed,
-};
+use agent_harness_model::api::{Applied, Approved, Change, Deleted, DiffAnswer, SpecDiff, Trashed};
 use agent_harness_model::id::{ObjectKey, Uid};
 use agent_harness_model::status::Phase;
 use serde_json::json;
 
 use super::{looking, without_help, world};
-use crate::testing::{Asked, Ctl, With as _, agent, not_found, stack};
+use crate::testing::{Asked, Ctl, agent, not_found, stack};
 
 const SPEC: &str = "apiVersion: agent-harness.dev/v1alpha1
 kind: Agent
@@ -212,6 +210,11 @@ fn diff_shows_specs_and_plan() {
     assert_eq!(Ctl::new().with(&["diff"], move |_, _| (200, text.clone())), "--- Done");
     let down = Ctl::new().alone(&["diff"]);
     assert!(down.ends_with("--- Usage"), "a failure is not a difference: {down}");
+    for status in [409, 422, 503] {
+        let no = move |_: &str, _: &str| (status, json!({"message": "no"}).to_string());
+        let refused = Ctl::new().with(&["diff"], no);
+        assert!(refused.ends_with("--- Usage"), "{status}: {refused}");
+    }
 }
 
 #[test]
@@ -220,7 +223,7 @@ fn delete_says_until_when_it_comes_back() {
     let deleted = |until: Option<&str>| {
         let deleted = Deleted {
             object: ObjectKey::agent("agent-1"),
-            uid: Uid::new("u-agent-1"),
+            uids: vec![Uid::new("u-agent-1")],
             until: until.map(|until| until.parse().unwrap()),
         };
         serde_json::to_string(&deleted).unwrap()
@@ -251,7 +254,7 @@ fn delete_says_until_when_it_comes_back() {
         &["delete", "1", "--purge", "--yes", "--wait"],
         move |line, body| match line {
             "DELETE /v1/objects/agent/agent-1?purge=true" => (200, deleted.clone()),
-            "GET /v1/objects/agent/agent-1" if went.get() => not_found(),
+            "GET /v1/objects/agent/agent-1?uid=u-agent-1" if went.get() => not_found(),
             "GET /v1/watch" => {
                 went.set(true);
                 not_found()
@@ -293,7 +296,7 @@ fn delete_begins_with_those_that_use_the_others() {
                 let message = "infra/shared is still used by stack/hello; delete these first";
                 return (409, json!({ "message": message }).to_string());
             }
-            (200, json!({"object": path, "uid": "u-12345678", "until": null}).to_string())
+            (200, json!({"object": path, "uids": ["u-12345678"], "until": null}).to_string())
         });
         (shown, asked.lines())
     };
@@ -333,7 +336,7 @@ fn undelete_trash_approve() {
     let answer = move |line: &str, body: &str| match line {
         "GET /v1/trash" => (200, trash.clone()),
         "DELETE /v1/objects/agent/agent-4?purge=true" => {
-            let deleted = json!({"object": "agent/agent-4", "uid": "u-agent-4", "until": null});
+            let deleted = json!({"object": "agent/agent-4", "uids": ["u-agent-4"], "until": null});
             (200, deleted.to_string())
         }
         "POST /v1/approve" => {
@@ -404,68 +407,35 @@ fn undelete_trash_approve() {
 
 #[test]
 fn restart_says_what_comes_and_what_cannot() {
-    let missing = |mut object: Object| {
-        for (name, resource) in &mut object.status.as_mut().unwrap().resources {
-            if name.starts_with("process/") {
-                "Missing".clone_into(&mut resource.state);
-            }
-        }
-        object
-    };
-    let restart = |object: &Object, words: &[&str]| {
-        let (object, asked) = (object.clone(), Asked::default());
+    let restart = |words: &[&str], answer: (u16, &'static str)| {
+        let asked = Asked::default();
         let note = asked.clone();
         let words: Vec<_> = ["restart", "1"].iter().chain(words).copied().collect();
         let shown = Ctl::new().with(&words, move |line, body| {
             if line.starts_with("POST") {
                 note.note(line);
-                return (204, String::new());
+                return (answer.0, answer.1.to_owned());
             }
-            looking(vec![object.clone()])(line, body)
+            looking(world())(line, body)
         });
         format!("{shown}\n{}", asked.lines())
     };
-    let ready = agent("agent-1", Phase::Ready, "");
-    insta::assert_snapshot!(restart(&ready, &[]), @"
+    insta::assert_snapshot!(restart(&[], (204, "")), @"
     agent/agent-1 restarting
     --- Done
     POST /v1/objects/agent/agent-1/restart
     ");
-    insta::assert_snapshot!(restart(&ready, &["api", "frontend"]), @"
+    insta::assert_snapshot!(restart(&["api", "frontend"], (204, "")), @"
     agent/agent-1 process/api restarting
     agent/agent-1 process/frontend restarting
     --- Done
-    POST /v1/objects/agent/agent-1/restart?process=api
-    POST /v1/objects/agent/agent-1/restart?process=frontend
+    POST /v1/objects/agent/agent-1/restart?process=api%2Cfrontend
     ");
-    insta::assert_snapshot!(restart(&ready, &["api", "web"]), @"
+    let refusal = r#"{"message": "agent/agent-1 has no process `web`; it has api, frontend"}"#;
+    insta::assert_snapshot!(restart(&["api", "web"], (404, refusal)), @"
     --- stderr
-    error: agent/agent-1 has no process `web`
-     hint: there are api, frontend
+    error: agent/agent-1 has no process `web`; it has api, frontend
     --- Failed
+    POST /v1/objects/agent/agent-1/restart?process=api%2Cweb
     ");
-    let stuck = agent("agent-1", Phase::Stalled, "worktree/tree: main is checked out elsewhere");
-    assert!(restart(&stuck, &[]).contains("restarting"), "its processes may have ended");
-    insta::assert_snapshot!(restart(&missing(stuck), &["api"]), @"
-    --- stderr
-    error: agent/agent-1 is Stalled before its processes start: worktree/tree: main is checked out elsewhere
-     hint: `ctl describe agent/agent-1` says more
-    --- Failed
-    ");
-    let early = missing(agent("agent-1", Phase::Progressing, "not yet"));
-    assert!(restart(&early, &[]).contains("restarting"), "they are on their way");
-    insta::assert_snapshot!(restart(&agent("agent-1", Phase::Suspended, ""), &[]), @"
-    --- stderr
-    error: agent/agent-1 is suspended: nothing of it is started
-     hint: take `suspend: true` out of its spec: ctl edit agent-1
-    --- Failed
-    ");
-    insta::assert_snapshot!(restart(&ready.clone().with(|it| it.resources.clear()), &[]), @"
-    --- stderr
-    error: agent/agent-1 has no process to restart
-    --- Failed
-    ");
-    let mut changed = ready.with(|status| status.resources.clear());
-    changed.metadata.generation = 3;
-    assert!(restart(&changed, &["new"]).contains("restarting"), "the controller knows better");
 }

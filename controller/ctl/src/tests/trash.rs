@@ -2,10 +2,11 @@
 
 use agent_harness_model::api::{Applied, Change, Deleted, Trashed};
 use agent_harness_model::id::{ObjectKey, Uid};
+use agent_harness_model::status::Phase;
 use serde_json::json;
 
 use super::{looking, world};
-use crate::testing::{Asked, Ctl};
+use crate::testing::{Asked, Ctl, agent, not_found};
 
 fn trashed(uid: &str, since: &str) -> Trashed {
     Trashed {
@@ -49,7 +50,8 @@ fn answer(asked: &Asked) -> impl Fn(&str, &str) -> (u16, String) + Clone + 'stat
             }
             (_, "DELETE /v1/objects/agent/agent-4") => {
                 let object = ObjectKey::agent("agent-4");
-                let deleted = Deleted { object, uid: Uid::new("0190-aaaaaaaa"), until: None };
+                let uids = vec![Uid::new("0190-bbbbbbbb"), Uid::new("0190-aaaaaaaa")];
+                let deleted = Deleted { object, uids, until: None };
                 (200, serde_json::to_string(&deleted).unwrap())
             }
             _ => looking(world())(line, body),
@@ -88,6 +90,40 @@ fn a_uid_is_handed_on() {
     error: there is more than one agent/agent-4
     --- Blocked
     ");
+}
+
+/// Of its name there may be a live one, which stays, or nothing at all that speaks for it.
+#[test]
+fn a_purge_is_waited_for_by_uid() {
+    for live in [true, false] {
+        let asked = Asked::default();
+        let (note, looks) = (asked.clone(), std::cell::Cell::new(0));
+        let answer = answer(&Asked::default());
+        let words = ["delete", "4", "--purge", "--yes", "--all", "--wait"];
+        let shown = Ctl::new().with(&words, move |line, body| match line {
+            "GET /v1/objects/agent/agent-4?uid=0190-bbbbbbbb" => {
+                note.note(line);
+                not_found()
+            }
+            "GET /v1/objects/agent/agent-4?uid=0190-aaaaaaaa" => {
+                note.note(line);
+                looks.set(looks.get() + 1);
+                let going = agent("agent-4", Phase::Deleting, "");
+                if looks.get() > 1 {
+                    return not_found();
+                }
+                (200, serde_json::to_string(&going).unwrap())
+            }
+            "GET /v1/objects/agent/agent-4" if live => {
+                (200, serde_json::to_string(&agent("agent-4", Phase::Ready, "")).unwrap())
+            }
+            _ => answer(line, body),
+        });
+        assert!(shown.starts_with("agent/agent-4 purged\n"), "{shown}");
+        let twice = "GET /v1/objects/agent/agent-4?uid=0190-bbbbbbbb\n\
+                     GET /v1/objects/agent/agent-4?uid=0190-aaaaaaaa";
+        assert_eq!(asked.lines(), [twice, twice].join("\n"));
+    }
 }
 
 #[test]

@@ -2,14 +2,14 @@
 
 use agent_harness_model::api::Object;
 use agent_harness_model::id::{ObjectKey, Uid};
-use agent_harness_model::status::{ConditionType, Phase, Truth};
+use agent_harness_model::status::{Blocker, ConditionType, Phase, Truth};
 
 use super::{look, looking, world};
 use crate::testing::{Ctl, With as _, agent};
 use crate::waiting::{Goal, Standing, Target, standing};
 
 fn target() -> Target {
-    Target { key: ObjectKey::agent("agent-1"), generation: 2, uid: Some(Uid::new("u-agent-1")) }
+    Target { key: ObjectKey::agent("agent-1"), generation: 2, uids: vec![Uid::new("u-agent-1")] }
 }
 
 fn stands(goal: &str, object: Option<&Object>) -> Standing {
@@ -67,15 +67,46 @@ fn deleted_is_about_one_incarnation() {
     let mut next = leaving.clone();
     next.metadata.uid = Uid::new("u-another");
     assert_eq!(stands("deleted", Some(&next)), Standing::Met);
-    let blocked = leaving.with(|status| {
-        let condition = status.conditions.last_mut().unwrap();
-        condition.status = Truth::True;
-        condition.message = "5 of 6 agents vanished at once".to_owned();
-    });
+    let purged = standing(&Goal::Purged, &target(), Some(&next));
+    assert_eq!(purged, Standing::OnTheWay, "of those in the trash it says nothing");
+    let vanished = "5 of 6 agents vanished at once";
     assert_eq!(
-        stands("deleted", Some(&blocked)),
+        stands("deleted", Some(&blocked(leaving.clone(), Blocker::Guard, vanished))),
         Standing::Hopeless("cannot leave: 5 of 6 agents vanished at once".to_owned())
     );
+    let followed = blocked(leaving, Blocker::LeavingUsers, "still used by agent/agent-2, leaving");
+    assert_eq!(stands("deleted", Some(&followed)), Standing::OnTheWay, "it goes by itself");
+}
+
+fn blocked(object: Object, by: Blocker, message: &str) -> Object {
+    object.with(|status| {
+        let condition = status.conditions.last_mut().unwrap();
+        condition.status = Truth::True;
+        condition.reason = by.reason().to_owned();
+        condition.message = message.to_owned();
+    })
+}
+
+#[test]
+fn what_cannot_leave_says_what_would_let_it() {
+    let wait = |by, message| {
+        let one = blocked(agent("agent-1", Phase::Ready, ""), by, message);
+        Ctl::new().with(&["wait", "1", "--for", "deleted"], looking(vec![one]))
+    };
+    insta::assert_snapshot!(wait(Blocker::Guard, "deletions are frozen"), @"
+    --- stderr
+    agent/agent-1  Ready        deletions are frozen
+    error: agent/agent-1 cannot leave: deletions are frozen
+     hint: `ctl approve` lets it leave
+    --- Blocked
+    ");
+    insta::assert_snapshot!(wait(Blocker::Users, "still used by agent/agent-2"), @"
+    --- stderr
+    agent/agent-1  Ready        still used by agent/agent-2
+    error: agent/agent-1 cannot leave: still used by agent/agent-2
+     hint: it leaves once those are deleted that use it
+    --- Blocked
+    ");
 }
 
 #[test]

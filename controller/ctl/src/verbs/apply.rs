@@ -45,7 +45,7 @@ pub async fn run(args: ApplyArgs, client: &Client, ui: &mut Ui) -> Result {
     }
     let targets: Vec<_> = applied
         .into_iter()
-        .map(|one| Target { key: one.object, generation: one.generation, uid: None })
+        .map(|one| Target { key: one.object, generation: one.generation, uids: Vec::new() })
         .collect();
     waiting::until(client, ui, &Goal::Ready, &targets, Limit::new(args.timeout)).await
 }

@@ -85,7 +85,7 @@ pub async fn run(args: DeleteArgs, client: &Client, ui: &mut Ui) -> Result {
                 ui.say(&format!("`ctl undelete {}` brings it back until {until}", key.name))?;
             }
         }
-        targets.push(Target { key: key.clone(), generation: 0, uid: Some(deleted.uid) });
+        targets.push(Target { key: key.clone(), generation: 0, uids: deleted.uids });
     }
     if !args.wait {
         return Ok(Exit::Done);

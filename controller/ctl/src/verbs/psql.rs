@@ -21,7 +21,8 @@ const TIMEOUT: &str = "PGCONNECT_TIMEOUT";
 
 /// Open an agent's database, or run one query
 ///
-/// It runs the psql of this machine as the agent's own role. A single query works without psql.
+/// It runs the psql of this machine as the agent's own role, and ends with its exit code. A single query works
+/// without psql.
 #[derive(Debug, clap::Args)]
 pub struct PsqlArgs {
     /// The agent

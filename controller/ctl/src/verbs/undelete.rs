@@ -48,7 +48,7 @@ pub async fn run(args: UndeleteArgs, client: &Client, ui: &mut Ui) -> Result {
         };
         apply::report(ui, std::slice::from_ref(&restored), false)?;
         let (key, generation) = (restored.object, restored.generation);
-        targets.push(Target { key, generation, uid: None });
+        targets.push(Target { key, generation, uids: Vec::new() });
     }
     if !args.wait {
         return Ok(Exit::Done);

@@ -48,8 +48,8 @@ pub async fn run(args: WaitArgs, client: &Client, ui: &mut Ui) -> Result {
             return Err(lookup::absent(&key, &all));
         }
         // Whatever generation there is when it is looked at: the newest one counts.
-        let uid = now.map(|object| object.metadata.uid.clone());
-        targets.push(Target { key, generation: 0, uid });
+        let uids = now.iter().map(|object| object.metadata.uid.clone()).collect();
+        targets.push(Target { key, generation: 0, uids });
     }
     waiting::until(client, ui, &args.goal, &targets, limit).await
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use agent_harness_model::desired::{Desired, DesiredObject};
-use agent_harness_model::kinds::{AnyTarget, Place};
+use agent_harness_model::kinds::Place;
 use agent_harness_model::resolve::{Facts, Need, is_alias};
 
 use crate::ledger::ObjectRecord;
@@ -29,7 +29,7 @@ pub fn standing(
 ) -> Standing {
     let mut standing = Standing::Apart;
     for (id, wanted) in &object.resources {
-        if !matches!(wanted.target, AnyTarget::Present(_)) {
+        if wanted.target.leaves() {
             continue;
         }
         match is_alias(place, &wanted.place, facts, needs) {
@@ -90,7 +90,7 @@ mod tests {
 
     use agent_harness_model::desired::Wanted;
     use agent_harness_model::id::{ObjectKey, Uid};
-    use agent_harness_model::kinds::{Resource, worktree};
+    use agent_harness_model::kinds::{AnyTarget, Resource, worktree};
     use agent_harness_model::resolve::{NOTHING, Resolution};
     use jiff::{SignedDuration, Timestamp};
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use agent_harness_model::api::default_state_folder;
+use agent_harness_model::layout;
 use agent_harness_model::spec::Duration;
 use clap::{Parser, Subcommand};
 
@@ -103,8 +103,7 @@ impl Folders {
 impl StateFolder {
     /// The folder to use.
     pub fn folder(self) -> Result<PathBuf, std::process::ExitCode> {
-        let env = |name: &str| std::env::var_os(name).map(PathBuf::from);
-        self.state.or_else(|| default_state_folder(env)).ok_or_else(|| {
+        layout::state_folder(self.state, |name| std::env::var_os(name)).ok_or_else(|| {
             super::say::problem(
                 "no state folder: neither HOME nor XDG_STATE_HOME is set; name it with --state DIR",
             );
@@ -130,8 +129,7 @@ mod tests {
             assert_eq!(state.folder(), Ok("/s".into()), "{verb}");
         }
         // The rest is the rule that `ctl` follows as well.
-        let env = |name: &str| std::env::var_os(name).map(PathBuf::from);
-        let unnamed = StateFolder { state: None };
-        assert_eq!(unnamed.folder().ok(), default_state_folder(env));
+        let rule = layout::state_folder(None, |name| std::env::var_os(name));
+        assert_eq!(StateFolder { state: None }.folder().ok(), rule);
     }
 }

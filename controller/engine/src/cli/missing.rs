@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use agent_harness_model::status::{ConditionType, Phase, Status, Truth};
+use agent_harness_model::status::{Blocker, ConditionType, Phase, Status, Truth};
 use jiff::Timestamp;
 
 use crate::core::{Core, Progress};
@@ -78,11 +78,13 @@ fn not_there(core: &Core, view: &View, record: &ObjectRecord) -> Option<Missing>
     }
     let problem = view.problems_of(key).into_iter().next();
     let blocked = view.intake.blocked.get(key);
-    let in_the_way = problem.or_else(|| blocked.map(|why| format!("cannot leave: {why}")));
+    let follows = blocked.is_some_and(|blocked| blocked.by == Blocker::LeavingUsers);
+    let comes = problem.is_none() && follows;
+    let in_the_way = problem.or_else(|| blocked.map(|it| format!("cannot leave: {}", it.message)));
     let works = matches!(status.phase, Phase::Ready | Phase::Suspended);
     match (in_the_way, works) {
         (None, true) => None,
-        (Some(why), works) => Some(Missing { why, stuck: works || status.is_stuck() }),
+        (Some(why), works) => Some(Missing { why, stuck: (works && !comes) || status.is_stuck() }),
         (None, false) => {
             let why = format!("{}: {}", status.phase, message(&status));
             Some(Missing { why, stuck: status.is_stuck() })

@@ -5,6 +5,7 @@ use std::path::{Component, Path, PathBuf};
 
 use agent_harness_model::spec::node::{Node, NodeKind};
 use agent_harness_model::spec::parse::{Document, parse};
+use agent_harness_model::spec::yaml::{self, marker};
 
 use crate::intake::sources::slice;
 
@@ -53,33 +54,22 @@ fn without_last_line(text: &str) -> &str {
 
 /// Whether a line begins a document: with `---` in its first column.
 fn is_border(line: &str) -> bool {
-    line.strip_prefix("---").is_some_and(is_apart)
+    marker(line, "---").is_some()
 }
 
 /// Whether nothing but a comment stands on such a line.
 fn is_bare_border(line: &str) -> bool {
-    let rest = line.strip_prefix("---").filter(|rest| is_apart(rest));
-    rest.is_some_and(|rest| is_blank(rest.trim()))
+    marker(line, "---").is_some_and(is_blank)
 }
 
 /// Whether a line ends a document.
 fn is_end(line: &str) -> bool {
-    line.strip_prefix("...").is_some_and(is_apart)
-}
-
-fn is_apart(rest: &str) -> bool {
-    rest.trim_end().is_empty() || rest.starts_with([' ', '\t'])
+    marker(line, "...").is_some()
 }
 
 /// Whether a text holds no document.
 fn is_blank(text: &str) -> bool {
-    text.trim_start_matches('\u{feff}').lines().all(|line| {
-        line.trim().is_empty()
-            || line.trim().starts_with('#')
-            || line.starts_with('%')
-            || is_end(line)
-            || (line.starts_with("---") && line[3..].trim().is_empty())
-    })
+    yaml::is_blank(text.trim_start_matches('\u{feff}'))
 }
 
 /// A document for another folder: relative paths, which start at `from`, are made absolute; everything else stays

@@ -89,7 +89,7 @@ fn delete_object(core: &Core, key: &ObjectKey, query: &DeleteQuery) -> Result<De
     core.queue.add(Job::Object(key.clone()), Duration::ZERO);
     Ok(Deleted {
         object: key.clone(),
-        uid: first.uid.clone(),
+        uids: going.iter().map(|record| record.uid.clone()).collect(),
         until: until.filter(|it| !it.purge).map(|it| it.until),
     })
 }

@@ -9,6 +9,7 @@ mod incarnations;
 mod leave;
 mod logs;
 mod objects;
+mod restart;
 mod socket;
 mod streams;
 mod swap;
@@ -86,7 +87,7 @@ fn routes(control: Control) -> Router {
         .route("/v1/objects/{kind}/{name}", delete(leave::delete))
         .route("/v1/objects/{kind}/{name}/undelete", post(leave::undelete))
         .route("/v1/objects/{kind}/{name}/reconcile", post(objects::reconcile))
-        .route("/v1/objects/{kind}/{name}/restart", post(objects::restart))
+        .route("/v1/objects/{kind}/{name}/restart", post(restart::restart))
         .route("/v1/objects/{kind}/{name}/environment", get(objects::environment))
         .route("/v1/apply", post(apply::apply))
         .route("/v1/diff", post(apply::diff))

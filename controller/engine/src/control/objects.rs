@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use agent_harness_model::api::{Environment, Info, Object};
 use agent_harness_model::desired::DesiredObject;
-use agent_harness_model::id::{ObjectKey, ResourceKind};
+use agent_harness_model::id::ObjectKey;
 use agent_harness_model::kinds::{AnyTarget, Resource};
 use agent_harness_model::secret::Text;
 use axum::Json;
@@ -15,6 +15,7 @@ use axum::http::StatusCode;
 
 use super::Control;
 use super::answer::{Refusal, key};
+use super::incarnations;
 use crate::core::{Core, Job, Progress};
 use crate::publish;
 use crate::survey;
@@ -71,15 +72,27 @@ pub(super) async fn as_of_now(core: &Arc<Core>) -> Result<(), Refusal> {
     })
 }
 
-/// `GET /v1/objects/{kind}/{name}?fresh=true`
+#[derive(Debug, serde::Deserialize)]
+pub struct ObjectQuery {
+    #[serde(default)]
+    fresh: bool,
+    /// This incarnation, wherever it is.
+    uid: Option<String>,
+}
+
+/// `GET /v1/objects/{kind}/{name}?fresh=true&uid=UID`
 pub async fn one(
     State(control): State<Control>,
     Path((kind, name)): Path<(String, String)>,
-    Query(query): Query<ObjectsQuery>,
+    Query(query): Query<ObjectQuery>,
 ) -> Result<Json<Object>, Refusal> {
     let key = key(&kind, &name)?;
     if query.fresh {
         as_of_now(&control.core).await?;
+    }
+    if let Some(word) = &query.uid {
+        let record = incarnations::named(&control.core.ledger(), &key, word)?;
+        return Ok(Json(publish::incarnation(&control.core, &record)));
     }
     first_look(&control.core, |other| *other == key).await;
     publish::one(&control.core, &key).map(Json).ok_or_else(|| Refusal::no_object(&key))
@@ -114,42 +127,6 @@ pub async fn reconcile(
     }
     control.core.retries().forget(&key);
     control.core.queue.add(Job::Survey, Duration::ZERO);
-    control.core.queue.add(Job::Object(key), Duration::ZERO);
-    Ok(StatusCode::NO_CONTENT)
-}
-
-#[derive(Debug, serde::Deserialize)]
-pub struct RestartQuery {
-    process: Option<String>,
-}
-
-/// `POST …/restart?process=NAME`
-pub async fn restart(
-    State(control): State<Control>,
-    Path((kind, name)): Path<(String, String)>,
-    Query(query): Query<RestartQuery>,
-) -> Result<StatusCode, Refusal> {
-    let key = key(&kind, &name)?;
-    let object = live(&control, &key)?;
-    let is_process = |kind, target: &AnyTarget| {
-        kind == ResourceKind::Process && matches!(target, AnyTarget::Present(_))
-    };
-    let mut wanted: Vec<_> = object
-        .resources
-        .iter()
-        .filter(|(id, wanted)| is_process(id.kind, &wanted.target))
-        .map(|(id, _)| id.clone())
-        .collect();
-    if let Some(name) = &query.process {
-        let names: Vec<_> = wanted.iter().map(|id| id.name.clone()).collect();
-        wanted.retain(|id| id.name == *name);
-        if wanted.is_empty() {
-            let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-            return Err(Refusal::NotFound(format!("{key} has no process {name}; it has {known}")));
-        }
-    }
-    control.core.order_restart(wanted);
-    control.core.retries().forget(&key);
     control.core.queue.add(Job::Object(key), Duration::ZERO);
     Ok(StatusCode::NO_CONTENT)
 }

@@ -3,6 +3,7 @@
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 
+use agent_harness_model::layout::SOCKET;
 use agent_harness_providers::fs;
 use tokio::net::{UnixListener, UnixStream, unix};
 
@@ -10,7 +11,7 @@ use crate::core::{Core, StartError};
 
 /// The path of the socket of a state folder.
 pub fn path(state: &Path) -> PathBuf {
-    state.join("control.sock")
+    state.join(SOCKET)
 }
 
 /// Binds the socket. The lock of the state folder is held, so one that is there is left over.
@@ -41,7 +42,7 @@ pub async fn connect(state: &Path) -> std::io::Result<UnixStream> {
 /// A name of the socket that always fits, while the folder is open.
 fn short(folder: &std::fs::File) -> PathBuf {
     use std::os::fd::AsRawFd as _;
-    Path::new("/proc/self/fd").join(folder.as_raw_fd().to_string()).join("control.sock")
+    Path::new("/proc/self/fd").join(folder.as_raw_fd().to_string()).join(SOCKET)
 }
 
 /// Binds also where the path is longer than the 107 bytes that a socket's address holds.

@@ -1,6 +1,7 @@
 //! The control socket as a client meets it: a real engine over a world in memory.
 
 mod leaving;
+mod restart;
 mod specs;
 mod whatif;
 
@@ -164,7 +165,7 @@ async fn an_object_is_applied_deleted_and_brought_back() {
     assert_eq!(body.message, "stack/s is still used by agent/agent-3; delete these first");
 
     let deleted: Deleted = site.ok("DELETE", "/v1/objects/agent/agent-3", b"").await;
-    assert_eq!(deleted.uid, object.metadata.uid);
+    assert_eq!(deleted.uids, std::slice::from_ref(&object.metadata.uid));
     assert!(deleted.until.is_some());
     assert!(fs::metadata(site.spec("agent-3.yaml")).unwrap().is_none());
     assert_eq!(site.trash().await.len(), 1);

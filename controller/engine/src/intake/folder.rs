@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+pub use agent_harness_model::layout::is_spec_name;
 use agent_harness_model::spec::diagnostic::Diagnostic;
 use agent_harness_model::spec::parse::{MAX_FILE, too_large};
 use agent_harness_providers::fs;
@@ -48,12 +49,6 @@ pub fn list(folder: &Path) -> Result<Listing, String> {
         }
     }
     Ok(Listing { files, device: metadata.dev() })
-}
-
-/// Whether a file of that name is read at all.
-pub fn is_spec_name(path: &Path) -> bool {
-    let hidden = path.file_name().is_none_or(|name| name.as_encoded_bytes().first() == Some(&b'.'));
-    !hidden && path.extension().is_some_and(|ending| ending == "yaml" || ending == "yml")
 }
 
 /// Reads one file; `None` when it vanished meanwhile or is a folder.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use agent_harness_model::id::{ObjectKey, ObjectKind};
 use agent_harness_model::spec::diagnostic::Diagnostic;
 use agent_harness_model::spec::parse::{Document, Parsed, parse};
+use agent_harness_model::status::{Blocked, Blocker};
 use agent_harness_model::validate::{LastGood, settle};
 use jiff::{SignedDuration, Timestamp};
 
@@ -28,7 +29,7 @@ pub struct Intake {
     /// Objects whose file is gone and that may leave.
     pub leave: BTreeSet<ObjectKey>,
     /// Objects that are to leave and cannot, and why.
-    pub blocked: BTreeMap<ObjectKey, String>,
+    pub blocked: BTreeMap<ObjectKey, Blocked>,
     /// When to look again, because the grace of a vanished file ends.
     pub ask_again: Option<Timestamp>,
     /// Why deletions are frozen, when they are.
@@ -113,12 +114,14 @@ impl Sources {
         let mut kept: BTreeSet<ObjectKey> = gone.difference(&leave).cloned().collect();
         if let Some(frozen) = &ruling.frozen {
             let waiting = kept.iter().filter(|key| self.is_away_for_good(key, now));
-            blocked.extend(waiting.map(|key| (key.clone(), frozen.clone())));
+            let guard = Blocked { by: Blocker::Guard, message: frozen.clone() };
+            blocked.extend(waiting.map(|key| (key.clone(), guard.clone())));
         }
         for key in leave.clone() {
             let users = users(&key, &documents, &last_good, &leave);
             if !users.is_empty() {
-                blocked.insert(key.clone(), format!("still used by {}", users.join(", ")));
+                let message = format!("still used by {}", users.join(", "));
+                blocked.insert(key.clone(), Blocked { by: Blocker::Users, message });
                 leave.remove(&key);
                 kept.insert(key);
             }

@@ -323,6 +323,16 @@ pub enum AnyTarget {
     Gone,
 }
 
+impl AnyTarget {
+    /// Whether it is to leave, in whatever way.
+    pub fn leaves(&self) -> bool {
+        match self {
+            Self::Present(_) => false,
+            Self::Trashed | Self::Gone => true,
+        }
+    }
+}
+
 fn mixed() -> Verdict<Action> {
     Verdict::Conflict(
         "what was seen is of another kind than what is wanted; please report this".into(),

@@ -154,7 +154,7 @@ impl Parts<'_> {
     ) -> Result<(), Stop> {
         if let Some(database) = &self.spec.database {
             let name = plain(&database.name, scope, || self.place(&["database", "name"]))?;
-            let password = cx.secret(&own_secret(cx, "database"))?;
+            let password = cx.secret(&own_secret(cx, DATABASE))?;
             let server =
                 cx.connections.postgres.get(infra).cloned().ok_or(Stop { problem: None })?;
             names::set_database(scope, &server, &name, &name, Some(&password));
@@ -173,7 +173,7 @@ impl Parts<'_> {
         if store.embedded_root.is_none() {
             return Ok(None);
         }
-        let secret_key = cx.secret(&own_secret(cx, "object-store"))?;
+        let secret_key = cx.secret(&own_secret(cx, OBJECT_STORE))?;
         Ok(Some(bucket::Key {
             access_key: format!("{}-{}", cx.key.name, cx.uid.short()),
             secret_key,
@@ -325,7 +325,7 @@ impl Parts<'_> {
             return Ok(None);
         };
         let name = plain(&wanted.name, scope, || self.place(&["database", "name"]))?;
-        let password = cx.secret(&own_secret(cx, "database"))?;
+        let password = cx.secret(&own_secret(cx, DATABASE))?;
         let mut after: Vec<_> =
             postgres_service(cx, infra).map(|id| needs(id, Need::Ready)).into_iter().collect();
         let mut template = None;
@@ -455,14 +455,22 @@ fn unknown_generation(database: &crate::spec::Database) -> Generation {
     Generation { hash: "unknown".into(), database: name.to_owned() }
 }
 
+/// What an incarnation has a secret of its own for: its database, and its bucket.
+const DATABASE: &str = "database";
+const OBJECT_STORE: &str = "object-store";
+
 /// How the store of secrets calls a secret of this incarnation.
 fn own_secret(cx: &Context<'_>, what: &str) -> String {
-    format!("{}{what}", own_secrets(cx.key, cx.uid))
+    secret_of(cx.key, cx.uid, what)
 }
 
-/// With what the names of all secrets of an incarnation, and of no other, begin.
-pub fn own_secrets(key: &ObjectKey, uid: &Uid) -> String {
-    format!("{}-{}-", key.slug(), uid.short())
+fn secret_of(key: &ObjectKey, uid: &Uid, what: &str) -> String {
+    format!("{}-{}-{what}", key.slug(), uid.short())
+}
+
+/// How the store of secrets calls all that are an incarnation's own.
+pub fn own_secrets(key: &ObjectKey, uid: &Uid) -> [String; 2] {
+    [DATABASE, OBJECT_STORE].map(|what| secret_of(key, uid, what))
 }
 
 pub(super) fn millis(duration: std::time::Duration) -> u64 {

@@ -14,7 +14,7 @@ use crate::spec::diagnostic::Diagnostic;
 use crate::spec::node::Node;
 use crate::spec::parse::{Body, Document};
 use crate::spec::source::Place;
-use crate::template::{Scope, render};
+use crate::template::{Scope, names_in, render};
 
 pub(super) struct Context<'a> {
     pub key: &'a ObjectKey,
@@ -82,17 +82,23 @@ impl Context<'_> {
         &mut self,
         value: &Value,
         scope: &Scope,
-        place: impl FnOnce() -> Place,
+        place: impl Fn() -> Place,
     ) -> Result<Text, Stop> {
         match value {
-            Value::Plain(template) => text(template, scope, place),
+            Value::Plain(template) => {
+                let text = text(template, scope, &place)?;
+                // No spec holds one, so it comes from a secret.
+                let odd =
+                    |name: &&str| scope.get(name).is_some_and(|it| it.reveal().contains('\0'));
+                match names_in(template).into_iter().find(odd) {
+                    Some(name) => Err(nul(name.strip_prefix("secrets.").unwrap_or(name), place())),
+                    None => Ok(text),
+                }
+            }
             Value::Secret(name) => {
                 let secret = self.secret(&shared_secret(name))?;
                 if secret.reveal().contains('\0') {
-                    let message = format!("the secret `{name}` contains a NUL character");
-                    return Err(Diagnostic::at(place(), message)
-                        .help("give it a value of plain text: no variable can hold that character")
-                        .into());
+                    return Err(nul(name, place()));
                 }
                 Ok(Text::Secret(secret))
             }
@@ -147,6 +153,13 @@ impl Context<'_> {
 
 /// With what the names of all secrets begin that specs refer to.
 pub const SPEC_SECRETS: &str = "spec-";
+
+/// That a secret cannot be the value of a variable.
+fn nul(secret: &str, place: Place) -> Stop {
+    Diagnostic::at(place, format!("the secret `{secret}` contains a NUL character"))
+        .help("give it a value of plain text: no variable can hold that character")
+        .into()
+}
 
 /// How the store of secrets calls a secret that specs refer to by `name`.
 pub(super) fn shared_secret(name: &str) -> String {

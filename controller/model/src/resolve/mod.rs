@@ -34,6 +34,7 @@ pub use context::{SPEC_SECRETS, agent_id};
 pub use facts::{Facts, Need};
 pub use infra::server_secrets;
 pub use merge::{Effective, effective};
+pub use postgres_url::connection_of_app;
 
 /// What came of resolving a set of documents.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -33,14 +33,6 @@ pub(crate) fn secrets_in(text: &str) -> impl Iterator<Item = &str> {
     names_in(text).into_iter().filter_map(|name| name.strip_prefix("secrets."))
 }
 
-/// Whether what a name stands for is secret.
-pub(crate) fn is_secret(name: &str) -> bool {
-    name.starts_with("secrets.") || SECRET.contains(&name)
-}
-
-/// Names of secrets beside `secrets.NAME`.
-const SECRET: [&str; 3] = ["database.password", "database.url", "s3.secretKey"];
-
 /// Whether a text begins with the value of a name that is an absolute path.
 pub(crate) fn begins_at_root(text: &str) -> bool {
     let name = text.strip_prefix("${").and_then(|rest| rest.split_once('}'));
@@ -86,16 +78,7 @@ pub(crate) fn known(
     let password = Secret::new("x");
     let text = String::new;
     if spec.database.is_some() {
-        let server = PostgresConnection {
-            host: text(),
-            port: 1,
-            user: text(),
-            password: password.clone(),
-            database: text(),
-            sslmode: None,
-            embedded_root: None,
-        };
-        set_database(&mut scope, &server, "x", "x", Some(&password));
+        set_database(&mut scope, &some_server(), "x", "x", Some(&password));
     }
     if spec.bucket.is_some() {
         let store = StoreConnection {
@@ -116,6 +99,28 @@ pub(crate) fn known(
         scope.set_secret(format!("secrets.{name}"), &password);
     }
     scope
+}
+
+/// The same while the template is built: without a password, which the build gets in another way.
+pub(crate) fn in_build(agent: &Scope) -> Scope {
+    let mut scope = agent.clone();
+    if scope.get("database.url").is_some() {
+        set_database(&mut scope, &some_server(), "x", "x", None);
+    }
+    scope
+}
+
+/// A server of which only the names matter.
+fn some_server() -> PostgresConnection {
+    PostgresConnection {
+        host: String::new(),
+        port: 1,
+        user: String::new(),
+        password: Secret::new("x"),
+        database: String::new(),
+        sslmode: None,
+        embedded_root: None,
+    }
 }
 
 /// `ports.api`, and the names that the plan's env.template uses: `API_PORT`, `FE_PORT`, `DEBUG_PORT`.

@@ -7,15 +7,24 @@ use crate::secret::{Secret, Text};
 
 /// Takes a URL apart. The error completes "the URL of the server …", and holds nothing of the URL that may be secret.
 pub(super) fn parse(url: &Text) -> Result<PostgresConnection, String> {
-    parse_text(url.reveal()).map_err(|why| format!("the URL of the server {why}"))
+    parse_text(url.reveal(), false).map_err(|why| format!("the URL of the server {why}"))
 }
 
-fn parse_text(text: &str) -> Result<PostgresConnection, String> {
+/// Takes the URL apart that an app is given: parameters that only the app's own library knows are left out.
+pub fn connection_of_app(url: &str) -> Option<PostgresConnection> {
+    parse_text(url, true).ok()
+}
+
+fn parse_text(text: &str, for_an_app: bool) -> Result<PostgresConnection, String> {
     let rest = text
         .strip_prefix("postgres://")
         .or_else(|| text.strip_prefix("postgresql://"))
         .ok_or("does not begin with postgres://")?;
     let (rest, parameters) = rest.split_once('?').unwrap_or((rest, ""));
+    if parameters.contains('@') {
+        // What looks like parameters is the end of a password, and must not be shown.
+        return Err("has a `?` before its `@`; write %3F for a `?` in the user or password".into());
+    }
     let (login, address) = rest.rsplit_once('@').ok_or("has no user")?;
     let (user, password) = login.split_once(':').unwrap_or((login, ""));
     let (place, database) = address.split_once('/').unwrap_or((address, ""));
@@ -30,7 +39,7 @@ fn parse_text(text: &str) -> Result<PostgresConnection, String> {
         user: decoded(user, "user")?,
         password: Secret::new(decoded(password, "password")?),
         database: if database.is_empty() { "postgres".into() } else { database },
-        sslmode: sslmode(parameters)?,
+        sslmode: sslmode(parameters, for_an_app)?,
         embedded_root: None,
     })
 }
@@ -64,12 +73,15 @@ fn host_and_port(place: &str) -> Result<(String, u16), String> {
     Ok((decoded(host, "host")?, port))
 }
 
-fn sslmode(parameters: &str) -> Result<Option<SslMode>, String> {
+fn sslmode(parameters: &str, for_an_app: bool) -> Result<Option<SslMode>, String> {
     let mut found = None;
     for parameter in parameters.split('&').filter(|parameter| !parameter.is_empty()) {
         let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
         let name = decoded(name, "parameters")?;
         if name != "sslmode" {
+            if for_an_app {
+                continue;
+            }
             return Err(format!(
                 "has the parameter `{name}`; `sslmode` is the only one that is known"
             ));
@@ -114,8 +126,8 @@ pub(super) fn write(
     database: &str,
 ) -> String {
     let password = password.map(|password| format!(":{}", encoded(password.reveal())));
-    let host = &server.host;
-    let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
+    let host = encoded(&server.host);
+    let host = if host.contains("%3A") { format!("[{}]", host.replace("%3A", ":")) } else { host };
     let sslmode = server.sslmode.map(|mode| format!("?sslmode={}", mode.as_str()));
     format!(
         "postgres://{}{}@{host}:{}/{}{}",
@@ -177,6 +189,10 @@ mod tests {
             ("postgres://h", "has no user"),
             ("postgres://:pw@h", "has no user"),
             ("postgres://me@/db", "has no host"),
+            (
+                "postgres://me:p@ss?word=x@h/db",
+                "has a `?` before its `@`; write %3F for a `?` in the user or password",
+            ),
             ("postgres://me@h:x/db", "has no valid port"),
             ("postgres://me@[::1]x/db", "has no valid port"),
             ("postgres://me@[::1/db", "has a `[` without a `]`"),
@@ -200,9 +216,16 @@ mod tests {
     }
 
     #[test]
+    fn what_only_the_library_of_an_app_knows_is_left_out() {
+        let url = "postgres://me:pw@h/db?schema=public&sslmode=require";
+        assert!(parsed(url).is_err());
+        assert_eq!(connection_of_app(url).unwrap().sslmode, Some(SslMode::Require));
+    }
+
+    #[test]
     fn what_is_written_is_read_back() {
         let password = Secret::new("p:w/@%ü?");
-        for host in ["db.example", "::1"] {
+        for host in ["db.example", "::1", "fe80::1%eth0", "/run/a b"] {
             for sslmode in [None, Some(SslMode::VerifyFull)] {
                 let server = PostgresConnection {
                     host: host.into(),

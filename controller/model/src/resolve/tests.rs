@@ -350,8 +350,16 @@ fn what_replaced_names_come_to_is_checked() {
 
 #[test]
 fn a_secret_with_a_nul_is_refused() {
-    let stack = STACK.replace("PORT: '${ports.api}'", "PORT: {secret: odd}");
-    let documents = documents(&[INFRA, &stack, AGENT]);
+    for value in ["{secret: odd}", "'a ${secrets.odd}'"] {
+        let problem = with_an_odd_secret(&STACK.replace("'${ports.api}'", value));
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(problem, @"/specs/1.yaml:13:9: the secret `odd` contains a NUL character; give it a value of plain text: no variable can hold that character");
+        }
+    }
+}
+
+fn with_an_odd_secret(stack: &str) -> String {
+    let documents = documents(&[INFRA, stack, AGENT]);
     let key = ObjectKey::agent("agent-3");
     let uids = documents.keys().map(|key| (key.clone(), Uid::new("1"))).collect();
     let names = [
@@ -361,11 +369,12 @@ fn a_secret_with_a_nul_is_refused() {
         "infra-shared-postgres",
         "infra-shared-object-store",
     ];
-    let secrets = names.map(|name| (name.to_owned(), Secret::new("x\0y"))).into();
+    let value = |name| Secret::new(if name == "spec-odd" { "x\0y" } else { "x" });
+    let secrets = names.map(|name| (name.to_owned(), value(name))).into();
     let facts = Facts { home: "/home/me".into(), secrets, ..Facts::default() };
     let resolution = resolve(&documents, &uids, &facts);
     let problem = resolution.problems.iter().find(|it| it.object.as_ref() == Some(&key)).unwrap();
-    insta::assert_snapshot!(problem.line(), @"/specs/1.yaml:13:9: the secret `odd` contains a NUL character; give it a value of plain text: no variable can hold that character");
+    problem.line()
 }
 
 #[test]

@@ -89,7 +89,7 @@ impl Diagnostic {
 
     /// Adds another place.
     pub fn related(mut self, label: impl Into<String>, place: Place) -> Self {
-        self.related.push(Related { label: label.into(), place });
+        self.related.push(Related { label: visible(&label.into(), false), place });
         self
     }
 

@@ -25,7 +25,7 @@ mod stack;
 #[cfg(test)]
 mod tests;
 mod value;
-mod yaml;
+pub mod yaml;
 
 pub use agent::{Agent, AgentSpec};
 pub use command::Command;

@@ -41,7 +41,7 @@ impl Chunk<'_> {
 }
 
 /// What stands behind a marker on its line; `None` where the line has none in its first column.
-fn marker<'a>(line: &'a str, marker: &str) -> Option<&'a str> {
+pub fn marker<'a>(line: &'a str, marker: &str) -> Option<&'a str> {
     let rest = line.strip_prefix(marker)?;
     (rest.trim_end().is_empty() || rest.starts_with([' ', '\t'])).then_some(rest)
 }
@@ -69,13 +69,13 @@ fn split(text: &str) -> Vec<Chunk<'_>> {
     chunks
 }
 
-fn is_blank(text: &str) -> bool {
-    text.lines().map(str::trim).all(|line| {
-        line.is_empty()
-            || line.starts_with('#')
-            || line.starts_with('%')
-            || line == "---"
-            || line == "..."
+/// Whether a text holds no document: nothing but comments, directives and markers.
+pub fn is_blank(text: &str) -> bool {
+    text.lines().all(|line| {
+        let said = line.trim();
+        said.is_empty()
+            || said.starts_with(['#', '%'])
+            || ["---", "..."].iter().any(|it| marker(line, it).is_some_and(is_blank))
     })
 }
 

@@ -49,8 +49,9 @@ impl Status {
         self.condition(kind).is_some_and(|condition| condition.status == Truth::True)
     }
 
-    /// Whether the object does not get to Ready by itself: nothing is being done or waited for any more, and it
-    /// was possible to look. Nothing is concluded from a suspended one.
+    /// Whether the object does not get to Ready by itself: something of it needs attention, and nothing is being done
+    /// or waited for any more. Nothing is concluded from one that is suspended, or of which nothing could be seen that
+    /// needs attention.
     pub fn is_stuck(&self) -> bool {
         let unseen = |it: &Condition| it.status == Truth::Unknown;
         self.is(ConditionType::Stalled)
@@ -101,6 +102,37 @@ impl std::fmt::Display for Phase {
             Self::Suspended => "Suspended",
             Self::Deleting => "Deleting",
         })
+    }
+}
+
+/// Why a wanted deletion is not carried out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Blocked {
+    /// What is in its way.
+    pub by: Blocker,
+    /// A sentence for people.
+    pub message: String,
+}
+
+/// What is in the way of a deletion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Blocker {
+    /// The guard: a person has to approve.
+    Guard,
+    /// Others who use it and stay.
+    Users,
+    /// Others who use it and leave: it follows them by itself.
+    LeavingUsers,
+}
+
+impl Blocker {
+    /// The reason of the condition.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::Guard => "AwaitsApproval",
+            Self::Users => "InUse",
+            Self::LeavingUsers => "WaitsForUsers",
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::seen::seen;
 use super::summary::{Summary, Why};
-use super::{Phase, Status};
+use super::{Blocked, Phase, Status};
 use crate::desired::DesiredObject;
 use crate::id::{ObjectKey, ResourceId};
 use crate::plan::Hold;
@@ -30,7 +30,7 @@ pub struct Outcome<'a> {
     /// What is wrong with the source, when the last good version stays in force.
     pub source_error: Option<&'a str>,
     /// Why a wanted deletion is not carried out.
-    pub deletion_blocked: Option<&'a str>,
+    pub deletion_blocked: Option<&'a Blocked>,
     /// How the objects stand whose resources this one waits for, as far as that is known.
     pub others: &'a BTreeMap<ObjectKey, Status>,
 }

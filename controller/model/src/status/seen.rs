@@ -9,7 +9,7 @@ use crate::world::Seen;
 
 /// One resource as it was seen, in a word and a sentence.
 pub(super) fn seen(seen: &Seen<Option<&Have>>, target: &AnyTarget) -> ResourceStatus {
-    let leaving = !matches!(target, AnyTarget::Present(_));
+    let leaving = target.leaves();
     let say =
         |state: &str, message: String| ResourceStatus { state: state.to_owned(), message, leaving };
     let have = match seen {

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Condition, ConditionType, Phase, Status, Truth};
+use super::{Blocked, Condition, ConditionType, Phase, Status, Truth};
 use crate::desired::DesiredObject;
 use crate::id::{ObjectKey, ResourceId};
 use crate::plan::Hold;
@@ -175,7 +175,7 @@ impl Summary {
                 None => (Truth::True, "Valid", String::new()),
             },
             ConditionType::DeletionBlocked => match deletion_blocked {
-                Some(why) => (Truth::True, "Blocked", why.to_owned()),
+                Some(why) => (Truth::True, why.by.reason(), why.message.clone()),
                 None => (Truth::False, "NotBlocked", String::new()),
             },
         }
@@ -198,5 +198,5 @@ fn asked_for(line: String, source: Option<&str>) -> String {
 #[derive(Clone, Copy)]
 pub(super) struct Why<'a> {
     pub source_error: Option<&'a str>,
-    pub deletion_blocked: Option<&'a str>,
+    pub deletion_blocked: Option<&'a Blocked>,
 }

@@ -59,10 +59,8 @@ impl View<'_> {
 
     /// The place of a value of the spec when the agent wrote it itself, else of its name.
     fn own_place(&self, path: &[&str]) -> Place {
-        match self.node.find(path) {
-            Some(node) if node.source.file == self.document.file => node.place(),
-            _ => self.document.name_place(),
-        }
+        let own: Vec<&str> = std::iter::once("spec").chain(path.iter().copied()).collect();
+        self.document.node.find(&own).map_or_else(|| self.document.name_place(), Node::place)
     }
 
     /// The names that an agent's own names and paths are made of. Those of the host stand for themselves:

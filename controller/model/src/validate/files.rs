@@ -1,11 +1,9 @@
-//! The files that are written into a worktree: where they lie, and what they hold.
+//! The files that are written into a worktree: where they lie, and who may write to them.
 
 use std::collections::BTreeMap;
 
 use super::lint::Lint;
-use crate::resolve::names::is_secret;
 use crate::spec::File;
-use crate::template::names_in;
 
 /// Everything that is wrong with them.
 pub(super) fn check(lint: &mut Lint<'_>, files: &BTreeMap<String, File>) {
@@ -41,11 +39,6 @@ pub(super) fn check(lint: &mut Lint<'_>, files: &BTreeMap<String, File>) {
                 "everybody on this host could write to the file",
                 "write a mode such as \"0644\" or \"0600\"",
             );
-        }
-        let content = file.content.as_deref().unwrap_or_default();
-        let secret = names_in(content).into_iter().any(is_secret);
-        if secret && file.mode.is_some_and(|mode| mode.0 & 0o007 != 0) {
-            lint.value(&["files", name, "mode"], OPEN_SECRET, OPEN_SECRET_HELP);
         }
     }
     for (plain, name) in &paths {

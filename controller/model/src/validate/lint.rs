@@ -202,7 +202,7 @@ impl Lint<'_> {
         }
     }
 
-    /// A name, written as a value, out of some that exist under `group`.
+    /// A name, written as a value, out of some that exist under `group`; without one, whatever is written.
     pub fn one_of(
         &mut self,
         path: &[&str],
@@ -212,8 +212,11 @@ impl Lint<'_> {
         exist: &[&str],
     ) {
         if !exist.contains(&name) {
-            let cause: Vec<&str> = group.iter().copied().chain([name]).collect();
             let message = format!("there is no {what} named `{name}`");
+            if group.is_empty() {
+                return self.value(path, message, known(what, name, exist));
+            }
+            let cause: Vec<&str> = group.iter().copied().chain([name]).collect();
             let place = self.spec.value_place(path);
             self.because(&cause, place, message, known(what, name, exist));
         }

@@ -1,8 +1,10 @@
 //! Every `${…}` of a spec: its name must be one that there will be.
 
+use super::files::{OPEN_SECRET, OPEN_SECRET_HELP};
 use crate::id::ObjectKey;
-use crate::resolve::names::{is_secret, known};
+use crate::resolve::names::{in_build, known};
 use crate::resolve::{SECRET_IN_COMMAND, SECRET_IN_NAME};
+use crate::secret::Text;
 use crate::spec::diagnostic::Diagnostic;
 use crate::spec::node::{Node, NodeKind};
 use crate::spec::source::{At, Place, Source};
@@ -34,39 +36,72 @@ pub(super) fn check(
             }
         }
     }
-    shown(node, &mut Vec::new(), &mut found);
+    Shown { agent: &all, build: &in_build(&all), found: &mut found }.walk(node, &mut Vec::new());
+    for (name, file) in &spec.files {
+        let open = file.mode.is_some_and(|mode| mode.0 & 0o007 != 0);
+        if open && has_secret(file.content.as_deref().unwrap_or_default(), &all) {
+            let place = node.value_place(&["files", name, "mode"]);
+            found.push(Diagnostic::at(place, OPEN_SECRET).help(OPEN_SECRET_HELP));
+        }
+    }
     problems.extend(found.into_iter().map(|problem| problem.of(object.clone())));
 }
 
-/// Secrets in what can be seen: everything but the values of variables and the content of files.
-fn shown<'a>(node: &'a Node, path: &mut Vec<&'a str>, found: &mut Vec<Diagnostic>) {
-    match &node.kind {
-        NodeKind::Null | NodeKind::Bool(_) | NodeKind::Number(..) => {}
-        NodeKind::String(text) => {
-            let hidden =
-                matches!(path.as_slice(), ["env", _] | ["files", _, "content"] | [.., _, "env", _]);
-            if !hidden {
-                check_shown(text, &node.source, node.at, path, found);
+/// The search for secrets in what can be seen: everything but the values of variables and the content of files.
+struct Shown<'a> {
+    /// What the names stand for in an agent.
+    agent: &'a Scope,
+    /// What they stand for while the template is built.
+    build: &'a Scope,
+    found: &'a mut Vec<Diagnostic>,
+}
+
+impl Shown<'_> {
+    fn walk<'a>(&mut self, node: &'a Node, path: &mut Vec<&'a str>) {
+        match &node.kind {
+            NodeKind::Null | NodeKind::Bool(_) | NodeKind::Number(..) => {}
+            NodeKind::String(text) => {
+                if !is_hidden(path) {
+                    self.check(text, &node.source, node.at, path);
+                }
+            }
+            NodeKind::Seq(items) => items.iter().for_each(|item| self.walk(item, path)),
+            NodeKind::Map(entries) => {
+                for entry in entries {
+                    self.check(&entry.key, &entry.source, entry.at, path);
+                    path.push(&entry.key);
+                    self.walk(&entry.value, path);
+                    path.pop();
+                }
             }
         }
-        NodeKind::Seq(items) => items.iter().for_each(|item| shown(item, path, found)),
-        NodeKind::Map(entries) => {
-            for entry in entries {
-                check_shown(&entry.key, &entry.source, entry.at, path, found);
-                path.push(&entry.key);
-                shown(&entry.value, path, found);
-                path.pop();
-            }
+    }
+
+    fn check(&mut self, text: &str, source: &Source, at: At, path: &[&str]) {
+        let build = path.starts_with(&["database", "template", "build"]);
+        if has_secret(text, if build { self.build } else { self.agent }) {
+            let command = path.iter().any(|key| ["run", "command", "parallel"].contains(key));
+            let (message, help) = if command { SECRET_IN_COMMAND } else { SECRET_IN_NAME };
+            self.found.push(Diagnostic::at(source.place(at), message).help(help));
         }
     }
 }
 
-fn check_shown(text: &str, source: &Source, at: At, path: &[&str], found: &mut Vec<Diagnostic>) {
-    if names_in(text).into_iter().any(is_secret) {
-        let command = path.iter().any(|key| ["run", "command", "parallel"].contains(key));
-        let (message, help) = if command { SECRET_IN_COMMAND } else { SECRET_IN_NAME };
-        found.push(Diagnostic::at(source.place(at), message).help(help));
-    }
+/// Whether only those see a value for whom it is meant. A step or a file may be called `env` as well.
+fn is_hidden(path: &[&str]) -> bool {
+    matches!(
+        path,
+        ["env", _]
+            | ["files", _, "content"]
+            | ["processes" | "setup", _, "env", _]
+            | ["database", "afterClone", _, "env", _]
+            | ["database", "template", "build", _, "env", _]
+    )
+}
+
+/// Whether anything that a text names is a secret.
+fn has_secret(text: &str, scope: &Scope) -> bool {
+    names_in(text).into_iter().any(|name| scope.get(name).is_some_and(Text::is_secret))
 }
 
 /// What the names of things are made of comes before the things: the names that there are only later.

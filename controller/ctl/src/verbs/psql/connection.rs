@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use agent_harness_model::kinds::service::PostgresConnection;
+use agent_harness_model::resolve::connection_of_app;
+
 /// How a database is reached.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Connection {
@@ -10,6 +13,8 @@ pub struct Connection {
     pub user: String,
     pub password: Option<String>,
     pub database: String,
+    /// Whether it is encrypted, in libpq's words.
+    pub sslmode: Option<String>,
 }
 
 impl Connection {
@@ -26,6 +31,7 @@ impl Connection {
     /// As libpq takes it.
     pub fn variables(&self) -> impl Iterator<Item = (&'static str, String)> {
         let password = self.password.clone().map(|password| ("PGPASSWORD", password));
+        let sslmode = self.sslmode.clone().map(|mode| ("PGSSLMODE", mode));
         [
             ("PGHOST", self.host.clone()),
             ("PGPORT", self.port.to_string()),
@@ -34,6 +40,7 @@ impl Connection {
         ]
         .into_iter()
         .chain(password)
+        .chain(sslmode)
     }
 
     fn from_variables(variables: &BTreeMap<String, String>) -> Option<Self> {
@@ -45,45 +52,24 @@ impl Connection {
             user: get("PGUSER").unwrap_or_else(|| database.clone()),
             password: get("PGPASSWORD"),
             database,
+            sslmode: get("PGSSLMODE"),
         })
     }
 
     /// `postgres://user:password@host:port/database?…`
     fn from_url(url: &str) -> Option<Self> {
-        let rest = url.strip_prefix("postgres://").or_else(|| url.strip_prefix("postgresql://"))?;
-        let rest = rest.split(['?', '#']).next()?;
-        let (place, database) = rest.split_once('/')?;
-        let (who, place) = place.rsplit_once('@')?;
-        let (user, password) = match who.split_once(':') {
-            Some((user, password)) => (user, Some(decode(password)?)),
-            None => (who, None),
-        };
-        let (host, port) = match place.rsplit_once(':') {
-            Some((host, port)) if !port.ends_with(']') => (host, port.parse().ok()?),
-            _ => (place, 5432),
-        };
+        let PostgresConnection { host, port, user, password, database, sslmode, embedded_root: _ } =
+            connection_of_app(url)?;
+        let password = password.reveal();
         Some(Self {
-            host: host.trim_matches(['[', ']']).to_owned(),
+            host,
             port,
-            user: decode(user)?,
-            password,
-            database: decode(database)?,
+            user,
+            password: (!password.is_empty()).then(|| password.to_owned()),
+            database,
+            sslmode: sslmode.map(|mode| mode.as_str().to_owned()),
         })
     }
-}
-
-fn decode(text: &str) -> Option<String> {
-    let mut bytes = Vec::new();
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        if byte == b'%' {
-            let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|d| u8::try_from(d).ok());
-            bytes.push(digit(rest.next()?)? * 16 + digit(rest.next()?)?);
-        } else {
-            bytes.push(byte);
-        }
-    }
-    String::from_utf8(bytes).ok()
 }
 
 #[cfg(test)]
@@ -106,9 +92,16 @@ mod tests {
             find(&[("PGHOST", "h"), ("PGDATABASE", "d"), ("PGUSER", "u"), url]).as_deref(),
             Some("PGHOST=h PGPORT=5432 PGUSER=u PGDATABASE=d")
         );
+        let mode = ("PGSSLMODE", "verify-ca");
+        assert_eq!(
+            find(&[("PGHOST", "h"), ("PGDATABASE", "d"), mode]).as_deref(),
+            Some("PGHOST=h PGPORT=5432 PGUSER=d PGDATABASE=d PGSSLMODE=verify-ca")
+        );
         assert_eq!(
             find(&[url]).as_deref(),
-            Some("PGHOST=::1 PGPORT=15432 PGUSER=u@x PGDATABASE=my db PGPASSWORD=p/w")
+            Some(
+                "PGHOST=::1 PGPORT=15432 PGUSER=u@x PGDATABASE=my db PGPASSWORD=p/w PGSSLMODE=disable"
+            )
         );
         assert_eq!(
             find(&[("POSTGRES_URL", "postgresql://u@h/d")]).as_deref(),

@@ -17,12 +17,14 @@ pub const PATIENCE: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 10
 
 /// Runs it and prints each result as a table, and how many rows that were as words.
 pub async fn run(connection: &Connection, query: &str, ui: &mut Ui) -> Result {
+    let mode = connection.sslmode.as_deref().map(str::parse).transpose();
+    let mode = mode.map_err(|error| failure(&error))?.unwrap_or(PgSslMode::Prefer);
     let mut options = PgConnectOptions::new_without_pgpass()
         .host(&connection.host)
         .port(connection.port)
         .username(&connection.user)
         .database(&connection.database)
-        .ssl_mode(PgSslMode::Prefer)
+        .ssl_mode(mode)
         .application_name("ctl psql")
         .disable_statement_logging();
     if let Some(password) = &connection.password {
@@ -102,6 +104,7 @@ mod tests {
             user: "agent_1".to_owned(),
             password: None,
             database: "agent_1".to_owned(),
+            sslmode: None,
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let (mut ui, captured) = Captured::new();

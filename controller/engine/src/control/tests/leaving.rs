@@ -3,6 +3,7 @@
 use agent_harness_model::api::LogFile;
 use agent_harness_model::id::{ObjectKey, Uid};
 use agent_harness_model::kinds::{Place, database};
+use agent_harness_model::status::{Blocker, ConditionType, Truth};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{AGENT, Applied, Deleted, Object, Site, fs, open, request};
@@ -72,6 +73,27 @@ async fn files_outside_of_the_watched_folder_are_not_touched() {
     site.engine.stop().await;
 }
 
+/// Nobody has to do anything about it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_for_its_users_to_be_out_says_so() {
+    let site = Site::start();
+    site.apply(AGENT).await;
+    site.until("the process", async || site.world.running().len() == 1).await;
+    site.world.close().await;
+    let _: Deleted = site.ok("DELETE", PATH, b"").await;
+    let _: Deleted = site.ok("DELETE", "/v1/objects/stack/s", b"").await;
+    site.until("the reason", async || {
+        let stack: Object = site.ok("GET", "/v1/objects/stack/s", b"").await;
+        let status = stack.status.unwrap();
+        let blocked = status.condition(ConditionType::DeletionBlocked).unwrap();
+        blocked.status == Truth::True && blocked.reason == Blocker::LeavingUsers.reason()
+    })
+    .await;
+    site.world.open();
+    site.until("its end", async || !site.is_there("/v1/objects/stack/s").await).await;
+    site.engine.stop().await;
+}
+
 /// The trash of an agent lies in the servers of its Infra, and would go with them.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_purge_of_servers_takes_no_trash_along() {
@@ -120,7 +142,7 @@ async fn a_purge_of_servers_takes_no_trash_along() {
         Some(Deletion { requested_at: now, purge: false, trashed_at: Some(now), until });
     site.engine.core().ledger().save(earlier).unwrap();
     let purged: Deleted = site.ok("DELETE", &format!("{path}&uid=u0"), b"").await;
-    assert_eq!(purged.uid, Uid::new("u0"));
+    assert_eq!(purged.uids, [Uid::new("u0")]);
     site.world.open();
     let gone = async || site.engine.core().ledger().get(&Uid::new("u0")).is_none();
     site.until("its end", gone).await;
@@ -263,7 +285,7 @@ async fn each_incarnation_in_the_trash_can_be_named() {
         site.apply(AGENT).await;
         let deleted: Deleted = site.ok("DELETE", PATH, b"").await;
         site.until("the trash", async || !site.is_there(PATH).await).await;
-        deleted.uid
+        deleted.uids[0].clone()
     };
     let (old, new) = (twice().await, twice().await);
     let (status, body) = site.refused("DELETE", &format!("{PATH}?purge=true"), b"").await;
@@ -297,8 +319,15 @@ async fn each_incarnation_in_the_trash_can_be_named() {
     let _: Deleted = site.ok("DELETE", PATH, b"").await;
     site.until("the trash", async || !site.is_there(PATH).await).await;
     twice().await;
-    let _: Deleted = site.ok("DELETE", &format!("{PATH}?purge=true&all=true"), b"").await;
-    site.until("the end of both", async || site.trash().await.is_empty()).await;
+    let incarnation = |uid: &Uid| format!("{PATH}?uid={uid}");
+    assert!(site.is_there(&incarnation(&old)).await, "in the trash, and not gone");
+    let both: Deleted = site.ok("DELETE", &format!("{PATH}?purge=true&all=true"), b"").await;
+    assert_eq!(both.uids.len(), 2);
+    assert!(both.uids.contains(&old), "{both:?}");
+    for uid in &both.uids {
+        site.until("its end", async || !site.is_there(&incarnation(uid)).await).await;
+    }
+    assert!(site.trash().await.is_empty());
     site.engine.stop().await;
 }
 

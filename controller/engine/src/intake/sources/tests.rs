@@ -117,10 +117,9 @@ fn a_stack_in_use_does_not_leave() {
     case.remove("stack.yaml");
     case.at(1);
     let intake = case.at(9);
-    assert_eq!(
-        intake.blocked[&ObjectKey::stack("app")],
-        "still used by agent/agent-1, agent/agent-2"
-    );
+    let why = &intake.blocked[&ObjectKey::stack("app")];
+    assert_eq!(why.message, "still used by agent/agent-1, agent/agent-2");
+    assert_eq!(why.by, Blocker::Users);
     assert!(case.ledger.live(&ObjectKey::stack("app")).is_some());
 }
 
@@ -155,7 +154,7 @@ fn a_file_that_was_renamed_and_broken_in_one_go_deletes_nothing() {
     assert!(case.live("agent-1"));
     let path = case.folder.path().join("renamed.yaml");
     assert_eq!(
-        intake.blocked[&ObjectKey::agent("agent-1")],
+        intake.blocked[&ObjectKey::agent("agent-1")].message,
         format!(
             "deletions are frozen: {} cannot be read, and may hold what is missing",
             path.display()
@@ -193,7 +192,8 @@ fn what_the_guard_holds_back_says_so() {
     case.remove("agent-2.yaml");
     assert!(case.at(1).blocked.is_empty(), "within the grace");
     let intake = case.at(9);
-    assert!(intake.blocked[&ObjectKey::agent("agent-1")].contains("ctl approve"), "{intake:?}");
+    let why = &intake.blocked[&ObjectKey::agent("agent-1")];
+    assert!(why.by == Blocker::Guard && why.message.contains("ctl approve"), "{intake:?}");
     assert!(!intake.blocked.contains_key(&ObjectKey::stack("app")));
 }
 

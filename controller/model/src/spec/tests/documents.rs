@@ -49,3 +49,9 @@ fn markers_at_the_ends_of_a_file_belong_to_nobody() {
         assert_eq!(own[0].trim_end(), a, "{text:?}");
     }
 }
+
+#[test]
+fn a_border_with_a_comment_alone_is_no_document() {
+    let a = flow("a");
+    assert_eq!(own(&format!("--- # nothing yet\n---\n{a}\n... # the end\n")).len(), 1);
+}

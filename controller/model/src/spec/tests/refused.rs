@@ -54,7 +54,11 @@ fn a_nul_character_is_refused_where_it_stands() {
 #[test]
 fn control_characters_reach_no_terminal() {
     let parsed = agent("spec:\n  stack: app\n  \"a\\n\\e[31mb\": c\n");
-    let problem = parsed.problems[0].line();
+    let mut problem = parsed.problems[0].clone();
+    let place = problem.place.clone().unwrap();
+    problem = problem.related("as in \u{1b}[31mb", place);
+    assert!(!problem.related[0].label.contains(char::is_control), "{problem:?}");
+    let problem = problem.line();
     assert!(!problem.contains(char::is_control), "{problem}");
     insta::assert_snapshot!(problem.split(';').next().unwrap_or_default(), @r"specs/agent-3.yaml:6:3: unknown key `a\n\u{1b}[31mb` in `spec`");
 }

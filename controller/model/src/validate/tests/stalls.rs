@@ -271,6 +271,25 @@ fn a_relative_path_of_a_worktree_among_the_specs() {
     assert_eq!(in_force(&valid), ["stack/app", "agent/agent-3"]);
 }
 
+/// While the template is built, the URL holds no password; and a step may be called `env`.
+#[test]
+fn secret_is_what_holds_a_secret_there() {
+    let valid = check(vec![
+        own(infra()),
+        own(stack(
+            "{infra: shared, worktree: {repo: ~/src}, database: {template: {name: t, build: {\
+             migrate: {run: 'x ${database.url} ${database.password}'}, \
+             key: {run: 'x ${secrets.x}', env: {A: '${secrets.x}'}}}}}, \
+             setup: {env: {run: 'x ${database.password}'}}}",
+        )),
+    ]);
+    let lines: Vec<String> = valid.problems.iter().map(super::super::Diagnostic::line).collect();
+    insta::assert_snapshot!(lines.join("\n"), @"
+    stack.yaml:4:156: a secret in a command can be read by everybody on the host; pass it in `env`, which only the process itself can read
+    stack.yaml:4:223: a secret in a command can be read by everybody on the host; pass it in `env`, which only the process itself can read
+    ");
+}
+
 #[test]
 fn what_only_resolving_would_find() {
     let valid = check(vec![

@@ -1,6 +1,6 @@
 //! Moments within a write that no test from outside can meet.
 
-#![allow(clippy::disallowed_methods)]
+#![allow(clippy::disallowed_methods, reason = "the test writes as strangers do")]
 
 use super::*;
 

@@ -1,6 +1,6 @@
 //! Real git commands that hang, or leave something behind.
 
-#![allow(clippy::disallowed_methods)]
+#![allow(clippy::disallowed_methods, reason = "the test writes as strangers do")]
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -142,7 +142,10 @@ impl Sink {
 
     /// The new file first: on any failure the current one is used on, where it is, for as long again. A log that
     /// is too long beats none, and one that is rotated at each write loses all but the last lines.
-    #[allow(clippy::disallowed_methods)]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "every error is the same: the current file is used on"
+    )]
     fn rotate(&mut self) {
         let named = |ending: &str| {
             let mut name = self.spec.path.clone().into_os_string();

@@ -68,7 +68,7 @@ fn tail_and_since_choose_what_to_begin_with() {
                 2026-01-01T00:00:02.000Z shim F exited with code 1\n\
                 not ours\n\
                 2026-01-01T00:00:03.000Z stderr F torn";
-    #[allow(clippy::disallowed_methods)]
+    #[allow(clippy::disallowed_methods, reason = "a log as somebody else wrote it")]
     fs::write(&path, text).unwrap();
     let get = |from| texts(&Follower::open(&path, from).unwrap().1);
     let all = ["old", "long line", "exited with code 1", "not ours"];
@@ -77,7 +77,7 @@ fn tail_and_since_choose_what_to_begin_with() {
     let since_ms = timestamp::parse(b"2026-01-01T00:00:01.000Z");
     assert_eq!(get(From { tail: None, since_ms }), all[1..]);
     assert_eq!(last_lines(&path, 2).unwrap(), ["long line", "torn"]);
-    #[allow(clippy::disallowed_methods)]
+    #[allow(clippy::disallowed_methods, reason = "a log as somebody else wrote it")]
     fs::write(
         &path,
         "2026-01-01T00:00:00.000Z stdout F of another run\n\

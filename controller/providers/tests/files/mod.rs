@@ -169,6 +169,15 @@ async fn what_somebody_else_wrote_is_kept_aside_and_once() {
         assert_eq!(world.provider.take_kept(&owner), [], "it is told once");
         assert_eq!(names(&root), [".env", &kept, ".gitignore", "a.txt", "dir"]);
     }
+    // What nobody else could read before stays so, whoever may read the new one.
+    let open = world.want(".env", "open\n", 0o644);
+    world.drive(&open).await;
+    write(&root, ".env", "for me alone\n");
+    std::fs::set_permissions(root.join(".env"), PermissionsExt::from_mode(0o600)).unwrap();
+    world.drive(&open).await;
+    let closed = format!(".env.kept-{}", &hash::content(b"for me alone\n")[2..10]);
+    assert_eq!(read(&root.join(closed)), ("for me alone\n".into(), 0o600));
+    world.drive(&want).await;
     // Another file that has the name already stays as well.
     write(&root, ".env", "edited\n");
     write(&root, &kept, "not that\n");

@@ -129,7 +129,7 @@ impl GitError {
         move |source| Self::Lib { what, repo, source }
     }
 
-    pub(super) fn system(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn system(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_path_buf();
         move |source| Self::System { what, path, source }
     }

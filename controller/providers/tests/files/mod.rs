@@ -317,6 +317,35 @@ async fn a_tracked_file_stays_the_projects_also_when_it_becomes_tracked_later() 
 }
 
 #[tokio::test]
+async fn an_index_that_is_a_pipe_holds_nobody_up() {
+    let world = World::new();
+    let root = world.root();
+    let index = root.join(".git/index");
+    let aside = root.join(".git/aside");
+    std::fs::rename(&index, &aside).unwrap();
+    let want = world.want(".env", "x", 0o644);
+    for through_a_link in [false, true] {
+        let pipe = root.join(".git/pipe");
+        if through_a_link {
+            std::fs::rename(&index, &pipe).unwrap();
+            symlink(&pipe, &index).unwrap();
+        } else {
+            rustix::fs::mkfifoat(rustix::fs::CWD, &index, rustix::fs::Mode::RWXU).unwrap();
+        }
+        let error = world.apply(Action::Write(Arc::new(want.clone()))).await.unwrap_err();
+        assert_eq!(
+            error.message.replace(root.to_str().unwrap(), "/R"),
+            "cannot ask git about /R/.env: /R/.git/index is no file: move it away"
+        );
+        assert!(!root.join(".env").exists());
+    }
+    // A link to an index is one.
+    std::fs::remove_file(&index).unwrap();
+    symlink(&aside, &index).unwrap();
+    assert!(world.foreign("a.txt").await.contains("is tracked by git"));
+}
+
+#[tokio::test]
 async fn without_the_worktree_there_is_no_file_and_none_is_made() {
     let world = World::new();
     let mut want = world.want(".env", "x", 0o600);

@@ -14,6 +14,14 @@ pub enum GitError {
     /// There is nothing at the repository's path.
     #[error("there is no repository at {}: create or clone it there, or change worktree.repo", repo.display())]
     NoRepo { repo: PathBuf },
+    /// Nor is the folder that it would be in.
+    #[error(
+        "whether {} is gone cannot be told, because {} is not there either: mount its volume, or make that folder if \
+         all of it is gone for good",
+        path.display(),
+        folder.display()
+    )]
+    Away { path: PathBuf, folder: PathBuf },
     /// There is something else at the repository's path.
     #[error(
         "{} is not the top folder of a git repository: run `git init` there, or change worktree.repo",
@@ -149,7 +157,9 @@ impl GitError {
                 Class::Conflict
             }
             Self::Busy { .. } | Self::Inhabited { .. } | Self::Mounted { .. } => Class::Blocked,
-            Self::Locked { .. } | Self::InUse { .. } | Self::Git { .. } => Class::Transient,
+            Self::Away { .. } | Self::Locked { .. } | Self::InUse { .. } | Self::Git { .. } => {
+                Class::Transient
+            }
             Self::Lib { source, .. } => class_of(kind_of(source)),
             Self::System { source, .. } => class_of(source.kind()),
             Self::TimedOut { .. } | Self::Cut { .. } => Class::Indeterminate,

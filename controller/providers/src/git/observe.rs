@@ -56,6 +56,9 @@ fn unseen(question: &Question, error: &GitError) -> Seen<Option<Observed>> {
         }
         (None, GitError::NoRepo { repo }) => {
             let left = Spots::of(&question.place, &question.mark.uid).and_then(|spots| {
+                for path in [repo, &spots.live] {
+                    is_reached(path)?;
+                }
                 Ok(match left_over(&spots, None)? {
                     // Without its git entry nobody can tell whose it is; it may be the agent's work.
                     None if occupant(&spots.live)?.is_some() && links_nowhere(&spots.live)? => {
@@ -88,6 +91,15 @@ fn left_over(spots: &Spots, common: Option<&Path>) -> Result<Option<PathBuf>, Gi
         }
     }
     astray::left_over(spots, common)
+}
+
+/// Fails when the folder around a path is away too, as all is that lies on a volume which is not mounted.
+fn is_reached(path: &Path) -> Result<(), GitError> {
+    let folder = path.parent().unwrap_or(path);
+    if folder.try_exists().map_err(GitError::system("look at", folder))? {
+        return Ok(());
+    }
+    Err(GitError::Away { path: path.to_path_buf(), folder: folder.to_path_buf() })
 }
 
 /// Whether the folder is no worktree of a repository that is there.

@@ -211,6 +211,32 @@ async fn without_its_repository_no_tree_is_taken_for_gone() {
 }
 
 #[tokio::test]
+async fn what_lies_on_a_volume_with_its_repository_is_not_gone_when_that_is_away() {
+    for (away, what) in [("trees", "trees/agent-1"), ("volume", "volume/repo")] {
+        let world = Fixture::in_folder("volume/repo");
+        let agent = world.agent("agent-1");
+        world.up(&agent).await;
+        let aside = world.folder.path().join("aside");
+        std::fs::rename(world.folder.path().join(away), &aside).unwrap();
+        if away == "trees" {
+            std::fs::remove_dir_all(&world.repo).unwrap();
+        } else {
+            std::fs::remove_dir_all(agent.path()).unwrap();
+        }
+        let folder = away;
+        assert_eq!(
+            unseen(&world, &agent).await,
+            format!(
+                "whether /T/{what} is gone cannot be told, because /T/{folder} is not there either: mount its volume, \
+                 or make that folder if all of it is gone for good"
+            )
+        );
+        std::fs::create_dir(world.folder.path().join(folder)).unwrap();
+        assert_eq!(world.see(&agent, false).await, Seen::Known(None));
+    }
+}
+
+#[tokio::test]
 async fn a_tree_of_another_repository_at_its_path_is_not_its_own() {
     let world = Fixture::new();
     let agent = world.agent("agent-1");

@@ -12,7 +12,7 @@ use super::error::GitError;
 use super::exclude::{self, Section};
 use super::repo::{Entry, Repo, link, read_trimmed};
 use super::spot::{Found, Spot, Spots, State, find, occupant};
-use super::{astray, busy};
+use super::{astray, busy, purge};
 use crate::fs;
 
 /// One ask about a worktree.
@@ -120,6 +120,10 @@ fn see(
     match (find(entries, &spots, &question.mark)?, &question.want) {
         (Some(found), _) => present(repo, &spots, question, &found, patience),
         (None, Some(want)) => Ok(Seen::Known(absent(repo, entries, &spots, want, &question.mark)?)),
+        // A purge was cut at the very end of it.
+        (None, None) if fs::metadata(purge::way_out(&repo.common, &spots))?.is_some() => {
+            Ok(Seen::Known(Some(Observed::Missing)))
+        }
         (None, None) => Ok(match left_over(&spots, Some(&repo.common))? {
             None => Seen::Known(None),
             // As after a repository was cloned anew, or its entry was pruned by hand.

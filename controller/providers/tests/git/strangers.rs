@@ -164,8 +164,8 @@ async fn a_process_that_works_in_the_tree_holds_it() {
         .spawn()
         .unwrap();
     // Until its exec it would be seen under another name.
-    let cmdline = format!("/proc/{}/cmdline", child.id());
-    while !std::fs::read(&cmdline).unwrap().starts_with(b"sleep") {
+    let program = format!("/proc/{}/exe", child.id());
+    while !std::fs::read_link(&program).unwrap().ends_with("sleep") {
         std::thread::yield_now();
     }
     for action in [Action::Trash(agent.want.place.clone()), Action::Purge(agent.want.place.clone())]
@@ -175,7 +175,7 @@ async fn a_process_that_works_in_the_tree_holds_it() {
         assert_eq!(
             words(&world, &error.message),
             format!(
-                "/T/trees/agent-1 is in use: it is the working folder of pid {} (`sleep 600`); end that program or \
+                "/T/trees/agent-1 is in use: it is the working folder of pid {} (`sleep`); end that program or \
                  let it leave the folder",
                 child.id()
             )

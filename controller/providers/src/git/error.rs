@@ -107,6 +107,9 @@ pub enum GitError {
     /// Git took too long and was ended.
     #[error("`git {command}` in {} did not end within {seconds} s and was stopped", repo.display())]
     TimedOut { command: String, repo: PathBuf, seconds: u64 },
+    /// All the time that there was is used up.
+    #[error("there was no time left for `git {command}` in {}; tried again later", repo.display())]
+    NoTime { command: String, repo: PathBuf },
     /// The git library said no.
     #[error("cannot {what} in {}{}", repo.display(), remedy(kind_of(source)))]
     Lib {
@@ -157,9 +160,11 @@ impl GitError {
                 Class::Conflict
             }
             Self::Busy { .. } | Self::Inhabited { .. } | Self::Mounted { .. } => Class::Blocked,
-            Self::Away { .. } | Self::Locked { .. } | Self::InUse { .. } | Self::Git { .. } => {
-                Class::Transient
-            }
+            Self::Away { .. }
+            | Self::Locked { .. }
+            | Self::InUse { .. }
+            | Self::NoTime { .. }
+            | Self::Git { .. } => Class::Transient,
             Self::Lib { source, .. } => class_of(kind_of(source)),
             Self::System { source, .. } => class_of(source.kind()),
             Self::TimedOut { .. } | Self::Cut { .. } => Class::Indeterminate,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use agent_harness_model::world::ApplyError;
 
 use crate::Class;
-use crate::fs::FsError;
+use crate::fs::{FsError, remedy};
 
 /// Work on a repository that failed.
 #[derive(Debug, thiserror::Error)]
@@ -197,18 +197,6 @@ fn class_of(kind: io::ErrorKind) -> Class {
     match kind {
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => Class::Terminal,
         _ => Class::Transient,
-    }
-}
-
-fn remedy(kind: io::ErrorKind) -> &'static str {
-    match kind {
-        io::ErrorKind::StorageFull => " (the disk is full: free some space)",
-        io::ErrorKind::QuotaExceeded => " (the disk quota is used up: free some space)",
-        io::ErrorKind::PermissionDenied => {
-            " (no permission: check the owner and mode of the path and of its parents)"
-        }
-        io::ErrorKind::ReadOnlyFilesystem => " (the file system is mounted read-only)",
-        _ => "",
     }
 }
 

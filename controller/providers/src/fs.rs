@@ -9,7 +9,9 @@
 use std::fmt;
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{
+    DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
+};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -48,7 +50,7 @@ impl fmt::Display for Op {
 
 /// A file operation that failed: which, where, and what can be done about it.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot {op} {}{}", path.display(), remedy(source))]
+#[error("cannot {op} {}{}", path.display(), remedy(source.kind()))]
 pub struct FsError {
     pub op: Op,
     pub path: PathBuf,
@@ -89,8 +91,9 @@ impl FsError {
     }
 }
 
-fn remedy(source: &io::Error) -> &'static str {
-    match source.kind() {
+/// What can be done about a failure, to be put behind what failed; empty when that is not known.
+pub fn remedy(kind: io::ErrorKind) -> &'static str {
+    match kind {
         io::ErrorKind::StorageFull => " (the disk is full: free some space)",
         io::ErrorKind::QuotaExceeded => " (the disk quota is used up: free some space)",
         io::ErrorKind::PermissionDenied => {
@@ -142,7 +145,26 @@ pub fn write_atomic(
     bytes: impl AsRef<[u8]>,
     mode: u32,
 ) -> Result<(), FsError> {
-    replace(path.as_ref(), bytes.as_ref(), mode, Durability::Synced)
+    replace(
+        path.as_ref(),
+        bytes.as_ref(),
+        &New { mode, owner: None, durability: Durability::Synced },
+    )
+}
+
+/// The same for a file of anybody's: the new one has the mode and the owner of the old one, from the first moment
+/// that it is there. Only root can give it to somebody else; for everybody else it is their own already.
+pub fn write_atomic_like(
+    path: impl AsRef<Path>,
+    bytes: impl AsRef<[u8]>,
+    old: &fs::Metadata,
+) -> Result<(), FsError> {
+    let new = New {
+        mode: old.permissions().mode() & 0o7777,
+        owner: Some((old.uid(), old.gid())),
+        durability: Durability::Synced,
+    };
+    replace(path.as_ref(), bytes.as_ref(), &new)
 }
 
 /// The same without waiting for the disk: a reader sees the old bytes or the new ones, but a power cut can
@@ -152,7 +174,11 @@ pub fn write_unsynced(
     bytes: impl AsRef<[u8]>,
     mode: u32,
 ) -> Result<(), FsError> {
-    replace(path.as_ref(), bytes.as_ref(), mode, Durability::Unsynced)
+    replace(
+        path.as_ref(),
+        bytes.as_ref(),
+        &New { mode, owner: None, durability: Durability::Unsynced },
+    )
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -161,7 +187,14 @@ enum Durability {
     Unsynced,
 }
 
-fn replace(path: &Path, bytes: &[u8], mode: u32, durability: Durability) -> Result<(), FsError> {
+/// How a file is made that takes the place of another.
+struct New {
+    mode: u32,
+    owner: Option<(u32, u32)>,
+    durability: Durability,
+}
+
+fn replace(path: &Path, bytes: &[u8], new: &New) -> Result<(), FsError> {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
         return Err(FsError::at(Op::Write, path)(io::ErrorKind::InvalidFilename.into()));
@@ -173,7 +206,7 @@ fn replace(path: &Path, bytes: &[u8], mode: u32, durability: Durability) -> Resu
     temporary.push(format!(".{}-{number}{TEMPORARY_SUFFIX}", std::process::id()));
     let temporary = folder.join(temporary);
 
-    let result = write_and_rename(path, folder, &temporary, bytes, mode, durability);
+    let result = write_and_rename(path, folder, &temporary, bytes, new);
     if result.is_err() {
         // The error that counts is the first one.
         let _ = fs::remove_file(&temporary);
@@ -186,23 +219,27 @@ fn write_and_rename(
     folder: &Path,
     temporary: &Path,
     bytes: &[u8],
-    mode: u32,
-    durability: Durability,
+    new: &New,
 ) -> io::Result<()> {
     // A leftover of an earlier process with our pid: ours by its name, and never read.
     match fs::remove_file(temporary) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(temporary)?;
-    file.set_permissions(Permissions::from_mode(mode))?;
+    let mut file =
+        OpenOptions::new().write(true).create_new(true).mode(new.mode).open(temporary)?;
+    if let Some((uid, gid)) = new.owner {
+        let _ = std::os::unix::fs::fchown(&file, Some(uid), Some(gid));
+    }
+    // After that, which takes some bits away.
+    file.set_permissions(Permissions::from_mode(new.mode))?;
     file.write_all(bytes)?;
-    if durability == Durability::Synced {
+    if new.durability == Durability::Synced {
         file.sync_all()?;
     }
     drop(file);
     fs::rename(temporary, path)?;
-    match durability {
+    match new.durability {
         Durability::Synced => File::open(folder)?.sync_all(),
         Durability::Unsynced => Ok(()),
     }

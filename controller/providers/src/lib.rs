@@ -9,6 +9,7 @@ pub mod mask;
 pub mod object_store;
 pub mod postgres;
 pub mod process;
+mod program;
 pub mod provider;
 pub mod s3;
 pub mod service;

@@ -71,11 +71,9 @@ fn same(site: &Site, said: &str) -> String {
     for (name, port) in [("postgres", site.postgres), ("store", site.store)] {
         said = said.replace(&port.to_string(), &format!("<{name}>"));
     }
-    #[expect(clippy::disallowed_methods, reason = "the wrapper belongs to the product")]
-    let command = text(&std::fs::read("/proc/self/cmdline").unwrap());
-    let command: String =
-        command.trim_end_matches('\0').replace('\0', " ").chars().take(80).collect();
-    said.replace(&command, "<this test>")
+    let program = std::env::current_exe().unwrap();
+    let program = program.file_name().unwrap().to_str().unwrap();
+    said.replace(program, "<this test>")
         .replace(&format!("pid {}", std::process::id()), "pid <this test>")
 }
 

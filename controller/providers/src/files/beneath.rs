@@ -199,8 +199,8 @@ impl Slot {
         }
         let temporary = self.temporary();
         self.save_leftover(&temporary, bytes, mode, known)?;
-        self.fill(&temporary, bytes, mode)?;
-        self.put(&temporary, mode, now.as_ref())?;
+        let filled = self.fill(&temporary, bytes, mode)?;
+        self.put(&temporary, filled, mode, now.as_ref())?;
         rustix::fs::fsync(&self.folder).map_err(|error| system("write", &self.path, error))
     }
 
@@ -267,7 +267,7 @@ impl Slot {
         name
     }
 
-    fn fill(&self, temporary: &OsStr, bytes: &[u8], mode: u32) -> Result<(), FileError> {
+    fn fill(&self, temporary: &OsStr, bytes: &[u8], mode: u32) -> Result<Stamp, FileError> {
         let failed = |error: Errno| system("write", &self.path, error);
         match rustix::fs::unlinkat(&self.folder, temporary, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => {}
@@ -282,7 +282,8 @@ impl Slot {
         let mut file = File::from(fd);
         let written = file.write_all(bytes).and_then(|()| {
             rustix::fs::fchmod(&file, Mode::from_raw_mode(mode))?;
-            file.sync_all()
+            file.sync_all()?;
+            Ok(Stamp::of(&rustix::fs::fstat(&file)?))
         });
         written.map_err(|source| {
             // The error that counts is the first one.
@@ -292,7 +293,13 @@ impl Slot {
     }
 
     /// Swaps the new file in; whatever comes out that was not looked at before is kept.
-    fn put(&self, temporary: &OsStr, mode: u32, before: Option<&Seen>) -> Result<(), FileError> {
+    fn put(
+        &self,
+        temporary: &OsStr,
+        filled: Stamp,
+        mode: u32,
+        before: Option<&Seen>,
+    ) -> Result<(), FileError> {
         let flags = if before.is_some() { RenameFlags::EXCHANGE } else { RenameFlags::NOREPLACE };
         let swapped =
             rustix::fs::renameat_with(&self.folder, temporary, &self.folder, &self.name, flags);
@@ -306,7 +313,9 @@ impl Slot {
                     Ok(_) => {}
                     // No file any more: somebody put a folder or a link there since. It stays, as it would
                     // have if it had been looked at.
-                    Err(error @ FileError::Foreign(_)) => return self.swap_back(temporary, error),
+                    Err(error @ FileError::Foreign(_)) => {
+                        return self.swap_back(temporary, filled, mode, error);
+                    }
                     Err(error) => return Err(error),
                 }
                 rustix::fs::unlinkat(&self.folder, temporary, AtFlags::empty())
@@ -325,11 +334,31 @@ impl Slot {
         }
     }
 
-    /// Takes a swap back that brought out what is not ours to replace.
-    fn swap_back(&self, temporary: &OsStr, why: FileError) -> Result<(), FileError> {
+    /// Takes a swap back that brought out what is not ours to replace. What took the place of our file meanwhile
+    /// comes out then, and is kept.
+    fn swap_back(
+        &self,
+        temporary: &OsStr,
+        filled: Stamp,
+        mode: u32,
+        why: FileError,
+    ) -> Result<(), FileError> {
         let flags = RenameFlags::EXCHANGE;
         rustix::fs::renameat_with(&self.folder, temporary, &self.folder, &self.name, flags)
-            .and_then(|()| rustix::fs::unlinkat(&self.folder, temporary, AtFlags::empty()))
+            .map_err(|error| system("write", &self.path, error))?;
+        match self.look_at(temporary) {
+            Ok(Some(out)) if out.stamp != filled => {
+                self.keep(temporary, &out.fingerprint, mode)?;
+            }
+            Ok(Some(_)) => {}
+            Ok(None) => return Err(why),
+            Err(FileError::Foreign(_)) => {
+                self.keep_other(temporary)?;
+                return Err(why);
+            }
+            Err(error) => return Err(error),
+        }
+        rustix::fs::unlinkat(&self.folder, temporary, AtFlags::empty())
             .map_err(|error| system("write", &self.path, error))?;
         Err(why)
     }
@@ -340,7 +369,7 @@ impl Slot {
     }
 
     /// Gives the file `from` a second name that says what it is; the same content is kept once. It may hold what the
-    /// file does, secrets included, so nobody else may read it than may read that.
+    /// file does, secrets included, so nobody else may read it than may read that; nor may anybody who could not read it before.
     fn keep(&self, from: &OsStr, fingerprint: &str, mode: u32) -> Result<(), FileError> {
         let digits = fingerprint.rsplit('-').next().unwrap_or(fingerprint);
         let digits = digits.get(..8).unwrap_or(digits);
@@ -364,8 +393,9 @@ impl Slot {
 
     fn close(&self, name: OsString, mode: u32) -> Result<(), FileError> {
         if let Some(file) = self.open(&name)? {
-            rustix::fs::fchmod(&file, Mode::from_raw_mode(mode))
-                .map_err(|error| system("set the mode of a kept copy of", &self.path, error))?;
+            let failed = |error| system("set the mode of a kept copy of", &self.path, error);
+            let now = rustix::fs::fstat(&file).map_err(failed)?.st_mode & 0o7777;
+            rustix::fs::fchmod(&file, Mode::from_raw_mode(now & mode)).map_err(failed)?;
         }
         self.kept.borrow_mut().push(name);
         Ok(())

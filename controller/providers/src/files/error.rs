@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use agent_harness_model::world::ApplyError;
 
 use crate::Class;
+use crate::fs::remedy;
 
 /// Work on a file that failed.
 #[derive(Debug, thiserror::Error)]
@@ -23,7 +24,7 @@ pub enum FileError {
     #[error("too many files named {}.kept-… are there: look through them, and remove those that you do not need", path.display())]
     TooManyKept { path: PathBuf },
     /// A system call failed.
-    #[error("cannot {what} {}{}", path.display(), remedy(source))]
+    #[error("cannot {what} {}{}", path.display(), remedy(source.kind()))]
     System {
         what: &'static str,
         path: PathBuf,
@@ -46,14 +47,6 @@ impl FileError {
                 _ => Class::Transient,
             },
         }
-    }
-}
-
-fn remedy(source: &io::Error) -> &'static str {
-    match source.kind() {
-        io::ErrorKind::StorageFull => " (the disk is full: free some space)",
-        io::ErrorKind::PermissionDenied => " (no permission: check its owner and mode)",
-        _ => "",
     }
 }
 

@@ -16,6 +16,7 @@ use agent_harness_model::world::{ApplyError, Ask, Class, Observed, Record, Seen}
 
 pub use error::FileError;
 
+use crate::git::cli::Patience;
 use crate::provider::{Context, Provider, unknown, wrong_kind};
 use beneath::{Slot, Stamp, relative, slot};
 use tracked::Tracked;
@@ -55,8 +56,14 @@ impl FilesProvider {
 }
 
 impl Inner {
-    fn look(&self, id: &ResourceId, place: &Place, record: &Record) -> Seen<Option<Have>> {
-        match self.try_look(id, place, record) {
+    fn look(
+        &self,
+        id: &ResourceId,
+        place: &Place,
+        record: &Record,
+        patience: Patience,
+    ) -> Seen<Option<Have>> {
+        match self.try_look(id, place, record, patience) {
             Ok(have) => Seen::Known(have),
             Err(FileError::Foreign(what)) => Seen::Known(Some(Have::Foreign(what))),
             Err(error) => Seen::Unknown(ApplyError::from(error).message),
@@ -68,12 +75,13 @@ impl Inner {
         id: &ResourceId,
         place: &Place,
         record: &Record,
+        patience: Patience,
     ) -> Result<Option<Have>, FileError> {
         let seen = match slot(&place.root, &place.path, false)? {
             Some(slot) => slot.look()?,
             None => None,
         };
-        self.refuse_tracked(place)?;
+        self.refuse_tracked(place, patience)?;
         let mut looked_at = self.looked_at.lock().unwrap_or_else(PoisonError::into_inner);
         let stamp = seen.as_ref().map(|seen| seen.stamp);
         if stamp.is_none() && *record == Record::default() {
@@ -86,8 +94,8 @@ impl Inner {
         Ok(Some(Have::Present { fingerprint: seen.fingerprint, mode: seen.mode, ours }))
     }
 
-    fn refuse_tracked(&self, place: &Place) -> Result<(), FileError> {
-        match self.tracked.is(&place.root, &relative(&place.root, &place.path)?) {
+    fn refuse_tracked(&self, place: &Place, patience: Patience) -> Result<(), FileError> {
+        match self.tracked.is(&place.root, &relative(&place.root, &place.path)?, patience) {
             Ok(false) => Ok(()),
             Ok(true) => Err(FileError::Foreign(format!(
                 "{} is tracked by git and is not written over; choose another name under `files`",
@@ -127,7 +135,7 @@ impl Inner {
 
     fn write(&self, id: &ResourceId, want: &Desired, look: &Look) -> Result<(), FileError> {
         let place = &want.place;
-        self.refuse_tracked(place)?;
+        self.refuse_tracked(place, Patience::of_a_look())?;
         let slot: Slot = slot(&place.root, &place.path, true)?
             .ok_or_else(|| FileError::NoRoot { root: place.root.clone() })?;
         let content = want.content.reveal().as_bytes();
@@ -152,8 +160,12 @@ impl Provider for FilesProvider {
             .collect();
         let inner = Arc::clone(&self.0);
         let look = move || -> Observed {
+            // Of each tree its own, so that a slow one does not keep the others from being seen.
+            let mut patiences: HashMap<PathBuf, Patience> = HashMap::new();
             let answer = |(id, place, record): (ResourceId, Place, Record)| {
-                let seen = match inner.look(&id, &place, &record) {
+                let patience =
+                    *patiences.entry(place.root.clone()).or_insert_with(Patience::of_a_look);
+                let seen = match inner.look(&id, &place, &record, patience) {
                     Seen::Known(have) => Seen::Known(have.map(AnyHave::File)),
                     Seen::Unknown(why) => Seen::Unknown(why),
                 };

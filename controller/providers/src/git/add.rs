@@ -16,13 +16,14 @@ use crate::fs;
 
 /// Adds the worktree, or completes an add that was cut. There already: Ok.
 pub fn add(work: &Work<'_>, want: &Desired) -> Result<(), GitError> {
-    work.exclude(want)?;
     let entries = work.repo.entries()?;
     let Some(mut found) = work.find(&entries)? else {
         obstacle(&work.repo, &entries, &work.spots, want, &work.mark)?;
         fresh(work, want)?;
         return finish(work);
     };
+    // Never without an entry of ours, with which it goes again.
+    work.exclude(want)?;
     match found.state() {
         State::Live => Ok(()),
         State::Moving | State::Trashed => shelve::restore(work, found),
@@ -64,7 +65,8 @@ fn fresh(work: &Work<'_>, want: &Desired) -> Result<(), GitError> {
     arguments.extend(["--".into(), target.into(), revision.into()]);
     work.cuts.before("the worktree is added")?;
     Git::of_repo(&work.repo.common).locked(&work.lock.file).run(&arguments)?;
-    Ok(())
+    work.cuts.before("generated files are put out of sight")?;
+    work.exclude(want)
 }
 
 fn finish(work: &Work<'_>) -> Result<(), GitError> {

@@ -10,15 +10,15 @@ use super::error::GitError;
 use super::repo::Repo;
 use crate::fs;
 
-/// Files of a git folder that stand for something begun and not finished.
+/// Files of a git folder that stand for something begun and not finished, and what ends that.
 const UNFINISHED: &[(&str, &str, &str)] = &[
-    ("rebase-merge", "a rebase", "git rebase"),
-    ("rebase-apply", "a rebase", "git rebase"),
-    ("MERGE_HEAD", "a merge", "git merge"),
-    ("CHERRY_PICK_HEAD", "a cherry-pick", "git cherry-pick"),
-    ("REVERT_HEAD", "a revert", "git revert"),
-    ("sequencer", "a cherry-pick or revert", "git cherry-pick"),
-    ("BISECT_LOG", "a bisect", "git bisect"),
+    ("rebase-merge", "a rebase", "git rebase --abort"),
+    ("rebase-apply", "a rebase", "git rebase --abort"),
+    ("MERGE_HEAD", "a merge", "git merge --abort"),
+    ("CHERRY_PICK_HEAD", "a cherry-pick", "git cherry-pick --abort"),
+    ("REVERT_HEAD", "a revert", "git revert --abort"),
+    ("sequencer", "a cherry-pick or revert", "git cherry-pick --abort"),
+    ("BISECT_LOG", "a bisect", "git bisect reset"),
 ];
 
 /// Why the tree must stay as it is; `None`: it holds no work.
@@ -44,7 +44,7 @@ fn look(
     for (file, what, command) in UNFINISHED {
         if fs::metadata(admin.join(file))?.is_some() {
             return Ok(Some(format!(
-                "{what} is not finished; finish it, or end it with `{command} --abort`"
+                "{what} is not finished; finish it, or end it with `{command}`"
             )));
         }
     }

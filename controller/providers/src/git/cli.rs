@@ -177,13 +177,9 @@ impl<'a> Git<'a> {
         arguments: &[S],
     ) -> Result<child::Ended, GitError> {
         let left = self.patience.left();
-        let timed_out = || GitError::TimedOut {
-            command: verb(arguments),
-            repo: self.folder.to_path_buf(),
-            seconds: self.patience.each.as_secs(),
-        };
+        let (command_line, repo) = (verb(arguments), self.folder.to_path_buf());
         if left.is_zero() {
-            return Err(timed_out());
+            return Err(GitError::NoTime { command: command_line, repo });
         }
         let child = command.spawn().map_err(|source| {
             if self.folder.is_dir() {
@@ -194,7 +190,12 @@ impl<'a> Git<'a> {
         })?;
         let ended = child::finish(child, Instant::now() + left)
             .map_err(GitError::system("wait for git in", self.folder))?;
-        if ended.status.is_none() { Err(timed_out()) } else { Ok(ended) }
+        if ended.status.is_some() {
+            return Ok(ended);
+        }
+        // Rounded up: what was left may have been less than a second.
+        let seconds = left.as_secs() + u64::from(left.subsec_nanos() > 0);
+        Err(GitError::TimedOut { command: command_line, repo, seconds })
     }
 }
 

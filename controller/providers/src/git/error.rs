@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use agent_harness_model::world::ApplyError;
 
 use crate::Class;
-use crate::fs::FsError;
+use crate::fs::{FsError, remedy};
 
 /// Work on a repository that failed.
 #[derive(Debug, thiserror::Error)]
@@ -14,6 +14,14 @@ pub enum GitError {
     /// There is nothing at the repository's path.
     #[error("there is no repository at {}: create or clone it there, or change worktree.repo", repo.display())]
     NoRepo { repo: PathBuf },
+    /// Nor is the folder that it would be in.
+    #[error(
+        "whether {} is gone cannot be told, because {} is not there either: mount its volume, or make that folder if \
+         all of it is gone for good",
+        path.display(),
+        folder.display()
+    )]
+    Away { path: PathBuf, folder: PathBuf },
     /// There is something else at the repository's path.
     #[error(
         "{} is not the top folder of a git repository: run `git init` there, or change worktree.repo",
@@ -99,6 +107,9 @@ pub enum GitError {
     /// Git took too long and was ended.
     #[error("`git {command}` in {} did not end within {seconds} s and was stopped", repo.display())]
     TimedOut { command: String, repo: PathBuf, seconds: u64 },
+    /// All the time that there was is used up.
+    #[error("there was no time left for `git {command}` in {}; tried again later", repo.display())]
+    NoTime { command: String, repo: PathBuf },
     /// The git library said no.
     #[error("cannot {what} in {}{}", repo.display(), remedy(kind_of(source)))]
     Lib {
@@ -129,7 +140,7 @@ impl GitError {
         move |source| Self::Lib { what, repo, source }
     }
 
-    pub(super) fn system(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn system(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_path_buf();
         move |source| Self::System { what, path, source }
     }
@@ -149,7 +160,11 @@ impl GitError {
                 Class::Conflict
             }
             Self::Busy { .. } | Self::Inhabited { .. } | Self::Mounted { .. } => Class::Blocked,
-            Self::Locked { .. } | Self::InUse { .. } | Self::Git { .. } => Class::Transient,
+            Self::Away { .. }
+            | Self::Locked { .. }
+            | Self::InUse { .. }
+            | Self::NoTime { .. }
+            | Self::Git { .. } => Class::Transient,
             Self::Lib { source, .. } => class_of(kind_of(source)),
             Self::System { source, .. } => class_of(source.kind()),
             Self::TimedOut { .. } | Self::Cut { .. } => Class::Indeterminate,
@@ -182,18 +197,6 @@ fn class_of(kind: io::ErrorKind) -> Class {
     match kind {
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => Class::Terminal,
         _ => Class::Transient,
-    }
-}
-
-fn remedy(kind: io::ErrorKind) -> &'static str {
-    match kind {
-        io::ErrorKind::StorageFull => " (the disk is full: free some space)",
-        io::ErrorKind::QuotaExceeded => " (the disk quota is used up: free some space)",
-        io::ErrorKind::PermissionDenied => {
-            " (no permission: check the owner and mode of the path and of its parents)"
-        }
-        io::ErrorKind::ReadOnlyFilesystem => " (the file system is mounted read-only)",
-        _ => "",
     }
 }
 

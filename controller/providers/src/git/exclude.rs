@@ -6,7 +6,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt as _;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use agent_harness_model::id::Mark;
@@ -213,11 +212,8 @@ fn put(common: &Path, bytes: Vec<u8>) -> Result<(), GitError> {
     if is_link && metadata.uid() != owner {
         return Err(refused(&path, "leads to a file of another user"));
     }
-    fs::write_atomic(&target, bytes, metadata.permissions().mode() & 0o7777)?;
-    // Its owner must still be able to read and change it. Only root can give it back; for everybody else it
-    // is their own already.
-    let _ = std::os::unix::fs::lchown(&target, Some(metadata.uid()), Some(metadata.gid()));
-    Ok(())
+    // Its owner must still be able to read and change it.
+    Ok(fs::write_atomic_like(&target, bytes, &metadata)?)
 }
 
 /// Whether it is a symlink; one that somebody else than the repository's owner made is refused.

@@ -131,6 +131,8 @@ impl GitProvider {
         let lock = lock(&within, &repo.common, &repo.path)?;
         let spots = Spots::of(place, &mark.uid)?;
         let work = Work { repo, spots, mark, lock, cuts: &self.cuts };
+        // What an earlier purge left that was cut.
+        purge::sweep(&work)?;
         match action {
             Action::Add(want) => add::add(&work, want),
             Action::Switch(want) => switch::switch(&work, want),

@@ -12,7 +12,7 @@ use super::error::GitError;
 use super::exclude::{self, Section};
 use super::repo::{Entry, Repo, link, read_trimmed};
 use super::spot::{Found, Spot, Spots, State, find, occupant};
-use super::{astray, busy};
+use super::{astray, busy, purge};
 use crate::fs;
 
 /// One ask about a worktree.
@@ -56,6 +56,9 @@ fn unseen(question: &Question, error: &GitError) -> Seen<Option<Observed>> {
         }
         (None, GitError::NoRepo { repo }) => {
             let left = Spots::of(&question.place, &question.mark.uid).and_then(|spots| {
+                for path in [repo, &spots.live] {
+                    is_reached(path)?;
+                }
                 Ok(match left_over(&spots, None)? {
                     // Without its git entry nobody can tell whose it is; it may be the agent's work.
                     None if occupant(&spots.live)?.is_some() && links_nowhere(&spots.live)? => {
@@ -90,6 +93,15 @@ fn left_over(spots: &Spots, common: Option<&Path>) -> Result<Option<PathBuf>, Gi
     astray::left_over(spots, common)
 }
 
+/// Fails when the folder around a path is away too, as all is that lies on a volume which is not mounted.
+fn is_reached(path: &Path) -> Result<(), GitError> {
+    let folder = path.parent().unwrap_or(path);
+    if folder.try_exists().map_err(GitError::system("look at", folder))? {
+        return Ok(());
+    }
+    Err(GitError::Away { path: path.to_path_buf(), folder: folder.to_path_buf() })
+}
+
 /// Whether the folder is no worktree of a repository that is there.
 fn links_nowhere(folder: &Path) -> Result<bool, GitError> {
     match link(folder)? {
@@ -108,6 +120,10 @@ fn see(
     match (find(entries, &spots, &question.mark)?, &question.want) {
         (Some(found), _) => present(repo, &spots, question, &found, patience),
         (None, Some(want)) => Ok(Seen::Known(absent(repo, entries, &spots, want, &question.mark)?)),
+        // A purge was cut at the very end of it.
+        (None, None) if fs::metadata(purge::way_out(&repo.common, &spots))?.is_some() => {
+            Ok(Seen::Known(Some(Observed::Missing)))
+        }
         (None, None) => Ok(match left_over(&spots, Some(&repo.common))? {
             None => Seen::Known(None),
             // As after a repository was cloned anew, or its entry was pruned by hand.

@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use super::error::GitError;
-use crate::fs;
+use crate::{fs, program};
 
 /// Fails when a process has its working folder in the tree: it would go on writing to where the tree is not.
 pub fn none_within(folder: &Path) -> Result<(), GitError> {
@@ -16,7 +16,7 @@ pub fn none_within(folder: &Path) -> Result<(), GitError> {
             return Err(GitError::Inhabited {
                 path: folder.to_path_buf(),
                 pid,
-                command: command(pid),
+                command: program::name(pid),
             });
         }
     }
@@ -42,19 +42,6 @@ pub fn has_open(pid: i32, file: (u64, u64)) -> bool {
     let Ok(open) = fs::list_dir(format!("/proc/{pid}/fd")) else { return false };
     // Followed to the file itself, also when its name is gone.
     open.iter().any(|fd| std::fs::metadata(fd).is_ok_and(|at| (at.dev(), at.ino()) == file))
-}
-
-/// What a process is, for people.
-pub fn command(pid: i32) -> String {
-    let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    let words: Vec<_> = line
-        .split(|byte| *byte == 0)
-        .filter(|word| !word.is_empty())
-        .map(String::from_utf8_lossy)
-        .collect();
-    // The first words say what it is; further ones may hold what is nobody's business.
-    let shown = words.iter().take(2).map(AsRef::as_ref).collect::<Vec<_>>().join(" ");
-    if shown.is_empty() { "?".to_owned() } else { shown }
 }
 
 /// A file system that is mounted on or below the folder: to delete the tree would empty it.

@@ -1,11 +1,11 @@
 //! Deletes a worktree for good: its folder and its git entry. The branch stays.
 
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::error::GitError;
 use super::exclude::{self, Section};
-use super::spot::{Found, Spot, point, relocate};
+use super::spot::{Found, Spot, Spots, point, relocate};
 use super::{Work, occupants};
 use crate::fs;
 
@@ -15,24 +15,17 @@ const GONE: &str = "agent-harness-gone";
 
 /// Deletes it. Gone already: Ok.
 pub fn purge(work: &Work<'_>) -> Result<(), GitError> {
-    let entries = work.repo.entries()?;
-    if let Some(mut found) = work.find(&entries)? {
-        let ours =
-            |mark: &agent_harness_model::id::Mark| mark.installation == work.mark.installation;
-        let is_last = !entries
-            .iter()
-            .any(|entry| entry.admin != found.entry.admin && entry.mark.as_ref().is_some_and(ours));
-        discard(work, &mut found)?;
-        let section = Section::of(&work.mark, &work.spots.live);
-        exclude::clear(&work.repo.common, &section, is_last)?;
+    match work.find(&work.repo.entries()?)? {
+        Some(mut found) => discard(work, &mut found),
+        None => {
+            work.spots.tidy();
+            Ok(())
+        }
     }
-    // What an earlier, cut purge left.
-    fs::remove_dir_all(work.repo.common.join(GONE))?;
-    work.spots.tidy();
-    Ok(())
 }
 
-/// Deletes the folder, wherever it is, and the entry.
+/// Deletes the folder, wherever it is, and the entry: last of all, because without it nobody would come back for
+/// the rest.
 pub fn discard(work: &Work<'_>, found: &mut Found) -> Result<(), GitError> {
     if let Some(actual) = found.actual {
         nobody_in(work.spots.path(actual))?;
@@ -42,17 +35,35 @@ pub fn discard(work: &Work<'_>, found: &mut Found) -> Result<(), GitError> {
     }
     work.cuts.before("the folder is deleted")?;
     delete(&work.spots.doomed)?;
+    work.spots.tidy();
+    work.cuts.before("the generated files are in sight again")?;
+    clear_exclude(work, found)?;
     work.cuts.before("the entry is moved out")?;
-    let admin = &found.entry.admin;
-    let gone = work.repo.common.join(GONE);
-    fs::create_dir_all(&gone, 0o700)?;
-    let name = admin.file_name().unwrap_or_default();
-    let target = gone.join(name);
-    fs::remove_dir_all(&target)?;
-    fs::rename(admin, &target)?;
+    let target = way_out(&work.repo.common, &work.spots);
+    fs::create_dir_all(work.repo.common.join(GONE), 0o700)?;
+    fs::rename(&found.entry.admin, &target)?;
     work.cuts.before("the entry is deleted")?;
-    fs::remove_dir_all(&gone)?;
-    Ok(())
+    sweep(work)
+}
+
+/// Where its entry is between the repository's others and nowhere.
+pub fn way_out(common: &Path, spots: &Spots) -> PathBuf {
+    // Its own entry's name may have been another's, with a number to it.
+    common.join(GONE).join(spots.doomed.file_name().unwrap_or_default())
+}
+
+/// Deletes the entries that were moved out, whosever they were.
+pub fn sweep(work: &Work<'_>) -> Result<(), GitError> {
+    Ok(fs::remove_dir_all(work.repo.common.join(GONE))?)
+}
+
+fn clear_exclude(work: &Work<'_>, found: &Found) -> Result<(), GitError> {
+    let others = work.repo.entries()?.into_iter().filter(|entry| entry.admin != found.entry.admin);
+    let is_last = !others
+        .filter_map(|entry| entry.mark)
+        .any(|mark| mark.installation == work.mark.installation);
+    let section = Section::of(&work.mark, &work.spots.live);
+    exclude::clear(&work.repo.common, &section, is_last)
 }
 
 /// Fails when a process works in the folder, or a file system is mounted in it.

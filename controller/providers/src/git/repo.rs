@@ -3,6 +3,7 @@
 //! Worktree entries are read from their files: that is far cheaper than to open each of them.
 
 use std::ffi::OsStr;
+use std::io::Read as _;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Component, Path, PathBuf};
 
@@ -147,16 +148,23 @@ fn holds(git_folder: &Path, branch: &str) -> Result<bool, GitError> {
 
 /// A file's content without its line end; no such file is `None`.
 pub fn read_trimmed(path: &Path) -> Result<Option<std::ffi::OsString>, GitError> {
-    match fs::read(path) {
-        Ok(mut bytes) => {
-            while matches!(bytes.last(), Some(b'\n' | b'\r')) {
-                bytes.pop();
-            }
-            Ok(Some(std::ffi::OsString::from_vec(bytes)))
-        }
-        Err(error) if is_absent(&error) => Ok(None),
-        Err(error) => Err(error.into()),
+    // Whoever works in a tree could have put a pipe in the place of its files: nobody waits for a writer.
+    let mut file = match fs::open_without_waiting(path) {
+        Ok(file) => file,
+        Err(error) if is_absent(&error) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let system = |error| GitError::system("read", path)(error);
+    if !file.metadata().map_err(system)?.is_file() {
+        let what = "is no file: move it away".to_owned();
+        return Err(GitError::Occupied { path: path.to_path_buf(), what });
     }
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes).map_err(system)?;
+    while matches!(bytes.last(), Some(b'\n' | b'\r')) {
+        bytes.pop();
+    }
+    Ok(Some(std::ffi::OsString::from_vec(bytes)))
 }
 
 fn is_absent(error: &fs::FsError) -> bool {

@@ -105,9 +105,9 @@ fn without_folder(work: &Work<'_>, mut found: Found) -> Result<(), GitError> {
     if found.is_nobodys() {
         return purge::discard(work, &mut found);
     }
-    if let Some(actual) = found.actual {
+    if found.actual == Some(Spot::New) {
         // Files that were being written again, where nobody works: all of them are in git.
-        let folder = work.spots.path(actual);
+        let folder = &work.spots.new;
         purge::nobody_in(folder)?;
         work.cuts.before("the half tree is deleted")?;
         purge::delete(folder)?;

@@ -150,7 +150,8 @@ pub struct Found {
 pub enum State {
     /// In place and whole.
     Live,
-    /// On its way from or to the trash, and not wholly there.
+    /// With all its files, and not wholly where it is to be: on its way from or to the trash, or back while it
+    /// was being made again elsewhere.
     Moving,
     /// In the trash, whole, and its branch is free.
     Trashed,
@@ -164,9 +165,13 @@ impl Found {
         match (self.pointed, self.actual) {
             (Spot::Live, Some(Spot::Live)) if self.note == Note::None => State::Live,
             (Spot::Trash, Some(Spot::Trash)) if self.note == Note::Complete => State::Trashed,
-            (Spot::Live | Spot::Trash, Some(Spot::Live | Spot::Trash)) => State::Moving,
-            (Spot::New | Spot::Doomed, _)
-            | (Spot::Live | Spot::Trash, None | Some(Spot::New | Spot::Doomed)) => State::Missing,
+            // Only what is whole is ever in these places, whatever git's pointer says meanwhile.
+            (Spot::Live | Spot::Trash | Spot::New, Some(Spot::Live | Spot::Trash)) => State::Moving,
+            // A purge was begun, and what is purged is never brought back.
+            (Spot::Doomed, _)
+            | (Spot::Live | Spot::Trash | Spot::New, None | Some(Spot::New | Spot::Doomed)) => {
+                State::Missing
+            }
         }
     }
 
@@ -177,10 +182,11 @@ impl Found {
 
     /// Never completed, or half purged: nothing in it is anybody's.
     pub fn is_nobodys(&self) -> bool {
-        match self.pointed {
-            Spot::New => !self.has_index(),
-            Spot::Doomed => true,
-            Spot::Live | Spot::Trash => false,
+        match (self.pointed, self.actual) {
+            (Spot::New, Some(Spot::Live | Spot::Trash)) => false,
+            (Spot::New, None | Some(Spot::New | Spot::Doomed)) => !self.has_index(),
+            (Spot::Doomed, _) => true,
+            (Spot::Live | Spot::Trash, _) => false,
         }
     }
 

@@ -16,7 +16,7 @@ use agent_harness_shim::tree;
 
 use super::error::GitError;
 use super::occupants;
-use crate::fs;
+use crate::{fs, program};
 
 /// What git locks when it changes what is checked out.
 const LOCKS: &[&str] = &["index.lock", "HEAD.lock"];
@@ -30,7 +30,7 @@ pub fn clear(admin: &Path, folders: &[&Path]) -> Result<(), GitError> {
         let path = admin.join(name);
         let Some(before) = stamp(&path)? else { continue };
         if let Some(pid) = owner(admin, folders, before)? {
-            return Err(GitError::InUse { path, pid, command: occupants::command(pid) });
+            return Err(GitError::InUse { path, pid, command: program::name(pid) });
         }
         if stamp(&path)? == Some(before) {
             tracing::warn!(path = %path.display(), "removes the lock of a git that was killed");

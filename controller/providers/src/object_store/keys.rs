@@ -80,7 +80,7 @@ impl BucketKey {
 }
 
 /// Whether a text can be an access key; it becomes a file name.
-pub fn is_valid_access_key(text: &str) -> bool {
+fn is_valid_access_key(text: &str) -> bool {
     (3..=128).contains(&text.len())
         && !text.starts_with('.')
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))

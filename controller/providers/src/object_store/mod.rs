@@ -29,7 +29,7 @@ pub use bucket::{BucketMeta, Listed};
 pub use config::{RootKey, StoreConfig};
 pub use cors::CorsRule;
 pub use error::StoreError;
-pub use keys::{BucketKey, is_valid_access_key};
+pub use keys::BucketKey;
 pub use lifecycle::{ExpiryRule, SECONDS_ID, seconds_of};
 pub use secret::SecretText;
 pub use server::{run, serve};

@@ -13,14 +13,14 @@ use agent_harness_shim::tree::{self, MARK_VARIABLE, PROCESS_VARIABLE};
 use super::launch::ProcessId;
 use super::sockets::{self, Socket};
 use super::state::Process;
-use crate::fs;
+use crate::program;
 
 /// A program that listens on a port.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listener {
     /// `None` when the holder belongs to another user and may not be seen.
     pub pid: Option<u32>,
-    /// Its command line, at most 80 characters; empty when unknown.
+    /// Its program's name; empty when unknown.
     pub command: String,
     /// The mark in its environment.
     pub mark: Option<Mark>,
@@ -157,7 +157,6 @@ fn describe(pid: u32) -> Listener {
     };
     let environment =
         words(tree::environment(pid.cast_signed()).ok().flatten().unwrap_or_default());
-    let command = words(fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default());
     let variable = |name: &str| {
         environment
             .iter()
@@ -165,7 +164,7 @@ fn describe(pid: u32) -> Listener {
     };
     Listener {
         pid: Some(pid),
-        command: command.join(" ").chars().take(80).collect(),
+        command: program::name(pid.cast_signed()),
         mark: variable(MARK_VARIABLE).and_then(|mark| Mark::parse(&mark)),
         process: variable(PROCESS_VARIABLE),
     }
@@ -183,7 +182,8 @@ mod tests {
         let port = socket.local_addr().unwrap().port();
         let found = listener(port).unwrap().unwrap();
         assert_eq!(found.pid, Some(std::process::id()));
-        assert!(found.command.contains("agent_harness_providers"), "{found}");
+        let program = std::env::current_exe().unwrap();
+        assert_eq!(program.file_name().unwrap().to_str(), Some(found.command.as_str()));
         drop(socket);
         // A program that another test starts has it for the moment between its fork and its exec.
         let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);

@@ -21,11 +21,10 @@ const ANSWER_MAX: usize = 64 << 20;
 struct Identity {
     installation: String,
     proof: String,
-    pid: u32,
 }
 
-/// Makes sure that the server is the one that holds our root key; its process id.
-pub async fn identify(connection: &StoreConnection, installation: &str) -> Result<u32, S3Error> {
+/// Makes sure that the server is the one that holds our root key.
+pub async fn identify(connection: &StoreConnection, installation: &str) -> Result<(), S3Error> {
     let nonce = SecretText::random();
     let path = format!("{}?nonce={}", proof::IDENTITY_PATH, nonce.expose());
     let impostor = |why: String| S3Error::Impostor { endpoint: connection.endpoint.clone(), why };
@@ -45,7 +44,7 @@ pub async fn identify(connection: &StoreConnection, installation: &str) -> Resul
     if !proof::same(&identity.proof, &proof::identity(&secret, installation, nonce.expose())) {
         return Err(impostor("it does not hold our root key".to_owned()));
     }
-    Ok(identity.pid)
+    Ok(())
 }
 
 /// All buckets with their tags, CORS and expiry, in one call.

@@ -37,7 +37,7 @@ impl Remote {
     /// Makes sure that our own store is the one that answers.
     pub async fn verify(&self, installation: &str) -> Result<(), S3Error> {
         match self.embedded_root() {
-            Some(_) => admin::identify(&self.connection, installation).await.map(drop),
+            Some(_) => admin::identify(&self.connection, installation).await,
             None => Ok(()),
         }
     }

@@ -99,7 +99,7 @@ impl Backend for ObjectStore {
         want: &EmbeddedObjectStore,
         _pid: u32,
     ) -> Result<(), S3Error> {
-        admin::identify(&connection(want), cx.installation).await.map(drop)
+        admin::identify(&connection(want), cx.installation).await
     }
 
     async fn external_answers(&self, _infra: &str, to: &StoreConnection) -> Result<(), S3Error> {

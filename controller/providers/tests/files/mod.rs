@@ -169,6 +169,15 @@ async fn what_somebody_else_wrote_is_kept_aside_and_once() {
         assert_eq!(world.provider.take_kept(&owner), [], "it is told once");
         assert_eq!(names(&root), [".env", &kept, ".gitignore", "a.txt", "dir"]);
     }
+    // What nobody else could read before stays so, whoever may read the new one.
+    let open = world.want(".env", "open\n", 0o644);
+    world.drive(&open).await;
+    write(&root, ".env", "for me alone\n");
+    std::fs::set_permissions(root.join(".env"), PermissionsExt::from_mode(0o600)).unwrap();
+    world.drive(&open).await;
+    let closed = format!(".env.kept-{}", &hash::content(b"for me alone\n")[2..10]);
+    assert_eq!(read(&root.join(closed)), ("for me alone\n".into(), 0o600));
+    world.drive(&want).await;
     // Another file that has the name already stays as well.
     write(&root, ".env", "edited\n");
     write(&root, &kept, "not that\n");
@@ -305,6 +314,35 @@ async fn a_tracked_file_stays_the_projects_also_when_it_becomes_tracked_later() 
     git(&root, &["update-index", "--split-index"]);
     assert!(matches!(world.see(&want).await, Some(Observed::Foreign(_))));
     assert!(world.foreign("./dir/./b.txt").await.contains("is tracked by git"));
+}
+
+#[tokio::test]
+async fn an_index_that_is_a_pipe_holds_nobody_up() {
+    let world = World::new();
+    let root = world.root();
+    let index = root.join(".git/index");
+    let aside = root.join(".git/aside");
+    std::fs::rename(&index, &aside).unwrap();
+    let want = world.want(".env", "x", 0o644);
+    for through_a_link in [false, true] {
+        let pipe = root.join(".git/pipe");
+        if through_a_link {
+            std::fs::rename(&index, &pipe).unwrap();
+            symlink(&pipe, &index).unwrap();
+        } else {
+            rustix::fs::mkfifoat(rustix::fs::CWD, &index, rustix::fs::Mode::RWXU).unwrap();
+        }
+        let error = world.apply(Action::Write(Arc::new(want.clone()))).await.unwrap_err();
+        assert_eq!(
+            error.message.replace(root.to_str().unwrap(), "/R"),
+            "cannot ask git about /R/.env: /R/.git/index is no file: move it away"
+        );
+        assert!(!root.join(".env").exists());
+    }
+    // A link to an index is one.
+    std::fs::remove_file(&index).unwrap();
+    symlink(&aside, &index).unwrap();
+    assert!(world.foreign("a.txt").await.contains("is tracked by git"));
 }
 
 #[tokio::test]

@@ -40,6 +40,14 @@ pub fn assert_whole(world: &Fixture, agent: &Agent, what: &str) {
     assert_eq!(git(&world.repo, &["worktree", "list"]).lines().count(), 2, "{what}");
 }
 
+/// Neither among the generated files that git is told of nor beside the repository's entries.
+fn assert_nothing_left(world: &Fixture, what: &str) {
+    let exclude = std::fs::read_to_string(world.repo.join(".git/info/exclude")).unwrap();
+    assert!(!exclude.contains("agent-harness"), "{what}: {exclude}");
+    assert!(!world.repo.join(".git/agent-harness-gone").exists(), "{what}");
+    assert!(!world.folder.path().join("trees/.trash").exists(), "{what}");
+}
+
 pub async fn with_work() -> (Fixture, Agent) {
     let world = Fixture::new();
     let agent = world.agent("agent-1");
@@ -64,6 +72,7 @@ async fn an_add_that_was_cut_is_completed_or_purged() {
         world.drive(&agent, Target::Gone).await;
         assert!(!agent.path().exists());
         assert_eq!(git(&world.repo, &["worktree", "list"]).lines().count(), 1);
+        assert_nothing_left(&world, &format!("cut {cuts}"));
         if complete {
             break;
         }
@@ -213,21 +222,27 @@ async fn a_note_of_an_older_version_is_understood() {
 }
 
 #[tokio::test]
-async fn a_purge_that_was_cut_never_brings_half_a_tree_back() {
+async fn a_purge_that_was_cut_never_brings_half_a_tree_back_and_leaves_nothing() {
     let mut cuts = 0;
     loop {
         let mut complete = true;
-        for again in [false, true] {
+        for way in 0..3 {
             let (world, agent) = with_work().await;
             complete &= cut_short(&world, &agent, &Target::Gone, cuts).await;
-            if again && !complete {
-                world.up(&agent).await;
-                assert_eq!(std::fs::read_to_string(agent.path().join("a.txt")).unwrap(), "mine\n");
-            } else {
-                world.drive(&agent, Target::Gone).await;
-                assert!(!agent.path().exists());
-                assert_eq!(git(&world.repo, &["worktree", "list"]).lines().count(), 1);
+            match way {
+                // Wanted again, or at least not wanted gone for good.
+                1 => {
+                    world.up(&agent).await;
+                    let text = std::fs::read_to_string(agent.path().join("a.txt")).unwrap();
+                    assert_eq!(text, "mine\n");
+                }
+                2 => drop(world.drive(&agent, Target::Trashed).await),
+                _ => {}
             }
+            world.drive(&agent, Target::Gone).await;
+            assert!(!agent.path().exists());
+            assert_eq!(git(&world.repo, &["worktree", "list"]).lines().count(), 1);
+            assert_nothing_left(&world, &format!("way {way}, cut {cuts}"));
         }
         if complete {
             break;

@@ -6,6 +6,7 @@ use agent_harness_model::kinds::Target;
 use agent_harness_model::kinds::worktree::{Action, Observed};
 use agent_harness_model::world::Seen;
 
+use super::cuts::{assert_whole, cut_short, up, with_work};
 use super::fixture::{Agent, Fixture, git, make_repo, snapshot, write};
 
 /// Takes the worktrees away, as when their volume is not mounted: an empty folder is there instead.
@@ -84,6 +85,66 @@ async fn a_tree_that_is_away_when_it_is_trashed_is_moved_there_when_it_is_back()
     assert_eq!((snapshot(agent.path()), snapshot(&Fixture::admin(&agent))), before);
 }
 
+/// The volume goes away in the middle of everything, is missed, and comes back with all that was worked on.
+#[tokio::test]
+async fn a_tree_that_was_away_while_it_was_made_again_loses_nothing_when_it_is_back() {
+    let mut cuts = 0;
+    loop {
+        let mut complete = true;
+        for way in 0..6 {
+            let (world, agent) = with_work().await;
+            let what = format!("way {way}, cut {cuts}");
+            match way / 2 {
+                // From where it lives, from half the way to the trash, and from the trash.
+                0 => {}
+                1 => assert!(!cut_short(&world, &agent, &Target::Trashed, 1).await),
+                _ => drop(world.drive(&agent, Target::Trashed).await),
+            }
+            let away = unmount(&world);
+            complete &= cut_short(&world, &agent, &up(&agent), cuts).await;
+            mount(&world, &away);
+            if way % 2 == 0 {
+                world.drive(&agent, Target::Trashed).await;
+                assert_eq!(world.known(&agent).await, Some(Observed::Trashed), "{what}");
+            }
+            world.up(&agent).await;
+            assert_eq!(read(agent.path(), "work.txt"), "work\n", "{what}");
+            assert_whole(&world, &agent, &what);
+        }
+        if complete {
+            break;
+        }
+        cuts += 1;
+    }
+    assert!(cuts >= 4, "{cuts}");
+}
+
+/// Without a commit and an index, git has nothing of it: all the more is in its folder.
+#[tokio::test]
+async fn a_tree_without_a_commit_that_was_away_is_somebodys() {
+    for trashed in [false, true] {
+        let world = Fixture::new();
+        let agent = world.agent("agent-1");
+        world.up(&agent).await;
+        git(&world.repo, &["update-ref", "-d", "refs/heads/agent/agent-1"]);
+        std::fs::remove_file(Fixture::admin(&agent).join("index")).unwrap();
+        write(agent.path(), "work.txt", "work\n");
+        let away = unmount(&world);
+        // As far as the pointer to where it is made again.
+        assert!(!cut_short(&world, &agent, &up(&agent), 1).await);
+        mount(&world, &away);
+        if trashed {
+            world.drive(&agent, Target::Trashed).await;
+        }
+        world.up(&agent).await;
+        assert_eq!(read(agent.path(), "work.txt"), "work\n");
+    }
+}
+
+fn read(folder: &Path, name: &str) -> String {
+    std::fs::read_to_string(folder.join(name)).unwrap()
+}
+
 #[tokio::test]
 async fn a_deleted_tree_that_was_trashed_comes_back_with_what_git_has_of_it() {
     let world = Fixture::new();
@@ -145,6 +206,32 @@ async fn without_its_repository_no_tree_is_taken_for_gone() {
         world.drive(&agent, Target::Gone).await;
         assert_eq!(world.see(&agent, false).await, Seen::Known(None));
         std::fs::remove_dir_all(&world.repo).unwrap();
+        assert_eq!(world.see(&agent, false).await, Seen::Known(None));
+    }
+}
+
+#[tokio::test]
+async fn what_lies_on_a_volume_with_its_repository_is_not_gone_when_that_is_away() {
+    for (away, what) in [("trees", "trees/agent-1"), ("volume", "volume/repo")] {
+        let world = Fixture::in_folder("volume/repo");
+        let agent = world.agent("agent-1");
+        world.up(&agent).await;
+        let aside = world.folder.path().join("aside");
+        std::fs::rename(world.folder.path().join(away), &aside).unwrap();
+        if away == "trees" {
+            std::fs::remove_dir_all(&world.repo).unwrap();
+        } else {
+            std::fs::remove_dir_all(agent.path()).unwrap();
+        }
+        let folder = away;
+        assert_eq!(
+            unseen(&world, &agent).await,
+            format!(
+                "whether /T/{what} is gone cannot be told, because /T/{folder} is not there either: mount its volume, \
+                 or make that folder if all of it is gone for good"
+            )
+        );
+        std::fs::create_dir(world.folder.path().join(folder)).unwrap();
         assert_eq!(world.see(&agent, false).await, Seen::Known(None));
     }
 }

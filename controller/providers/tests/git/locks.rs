@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use agent_harness_model::kinds::worktree::{Action, Checkout, Observed};
-use agent_harness_model::world::Class;
+use agent_harness_model::world::{Class, Seen};
 
 use super::fixture::{Agent, Fixture, git, write};
 
@@ -158,6 +158,27 @@ async fn a_slow_status_keeps_one_tree_where_it_is_and_the_others_in_sight() {
         other => panic!("{other:?}"),
     }
     assert!(matches!(world.known(&other).await, Some(Observed::Live { busy: None, .. })));
+}
+
+#[tokio::test]
+async fn a_pipe_among_the_files_of_a_tree_holds_nobody_up() {
+    let world = Fixture::new();
+    let agent = world.agent("agent-1");
+    let other = world.agent("agent-22");
+    world.up(&agent).await;
+    world.up(&other).await;
+    let head = Fixture::admin(&agent).join("HEAD");
+    let text = std::fs::read(&head).unwrap();
+    std::fs::remove_file(&head).unwrap();
+    rustix::fs::mkfifoat(rustix::fs::CWD, &head, rustix::fs::Mode::RWXU).unwrap();
+    match world.see(&agent, true).await {
+        Seen::Unknown(why) => assert!(why.ends_with("/HEAD is no file: move it away"), "{why}"),
+        other @ Seen::Known(_) => panic!("{other:?}"),
+    }
+    assert!(matches!(world.known(&other).await, Some(Observed::Live { busy: None, .. })));
+    std::fs::remove_file(&head).unwrap();
+    std::fs::write(&head, text).unwrap();
+    assert_eq!(world.up(&agent).await, Vec::<String>::new());
 }
 
 #[tokio::test]

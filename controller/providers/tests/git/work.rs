@@ -101,7 +101,7 @@ async fn a_clean_tree_is_switched_and_one_with_work_is_not() {
     drift("1 of its files are not known to git; commit, stash or discard that").await;
     std::fs::remove_file(agent.path().join("new.txt")).unwrap();
     git(agent.path(), &["bisect", "start"]);
-    drift("a bisect is not finished; finish it, or end it with `git bisect --abort`").await;
+    drift("a bisect is not finished; finish it, or end it with `git bisect reset`").await;
     git(agent.path(), &["bisect", "reset"]);
 
     assert_eq!(world.up(&agent).await, ["switch to fix/foo from main~1"]);

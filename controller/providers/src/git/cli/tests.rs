@@ -111,7 +111,20 @@ fn looks_share_their_patience() {
     let world = World::new("cat");
     let used_up = Patience { each: Duration::from_secs(3), until: Some(Instant::now()) };
     let error = world.run(used_up, &["status"]).unwrap_err();
-    assert!(matches!(error, GitError::TimedOut { .. }), "{error}");
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "there was no time left for `git config --get` in {}; tried again later",
+            world.folder.path().display()
+        )
+    );
+    // And one that gets the rest of it says how much that was.
+    let world = World::new("sleep 600");
+    world.write("a.txt", "six\n");
+    let until = Some(Instant::now() + Duration::from_secs(4));
+    let error =
+        world.run(Patience { each: Duration::from_secs(600), until }, &["status"]).unwrap_err();
+    assert!(matches!(error, GitError::TimedOut { seconds: 1..=4, .. }), "{error}");
 }
 
 #[test]

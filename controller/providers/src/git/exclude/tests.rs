@@ -1,5 +1,7 @@
 //! What becomes of the file, line by line.
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use agent_harness_model::id::Uid;
 
 use super::*;

@@ -57,12 +57,6 @@ enum ServiceError<E: std::error::Error + 'static> {
     NotOurs(&'static str),
     #[error("port {port} is taken by {who}; stop that program, or give the server another port")]
     PortTaken { port: u16, who: String },
-    #[error("cannot see who listens on port {port}")]
-    Ports {
-        port: u16,
-        #[source]
-        source: std::io::Error,
-    },
     #[error("{name} ended right after its start ({how}): {last_lines}")]
     Ended { name: &'static str, how: String, last_lines: String },
     #[error(transparent)]
@@ -185,7 +179,7 @@ impl<B: Backend> Services<B> {
         let process = process_id(id)?;
         let (signal, grace) = B::STOP;
         if again {
-            self.refuse_taken_port(cx, &process, B::port(embedded))?;
+            self.refuse_taken_port(&process, B::port(embedded))?;
             self.supervisor.stop(&process, signal, grace).await?;
         }
         let launch = Launch {
@@ -205,19 +199,13 @@ impl<B: Backend> Services<B> {
         self.wait(cx, id, &want.place.infra, embedded).await
     }
 
-    /// An edit to a port that a stranger has must not cost a server that works. What the installation itself
-    /// started there is no stranger: it may be about to move.
+    /// An edit to a port that a stranger has must not cost a server that works.
     fn refuse_taken_port(
         &self,
-        cx: &Context<'_>,
         process: &ProcessId,
         port: u16,
     ) -> Result<(), ServiceError<B::Error>> {
-        let before = self.supervisor.get(process)?;
-        let who = ports::listener(port).map_err(|source| ServiceError::Ports { port, source })?;
-        let stranger = who
-            .filter(|who| !who.is_part_of(process, before.as_ref()) && !who.is_of(cx.installation));
-        match stranger {
+        match ports::stranger(&self.supervisor, process, port)? {
             Some(who) => Err(ServiceError::PortTaken { port, who: who.to_string() }),
             None => Ok(()),
         }
@@ -367,7 +355,6 @@ fn class<B: Backend>(error: &ServiceError<B::Error>) -> Class {
         ServiceError::Fs(error) => error.class(),
         ServiceError::Id(_) => Class::Terminal,
         ServiceError::Foreign(_) | ServiceError::PortTaken { .. } => Class::Conflict,
-        ServiceError::Ports { .. } => Class::Transient,
         ServiceError::NotOurs(_) => Class::Blocked,
         ServiceError::Predecessor(_) | ServiceError::Ended { .. } => Class::Transient,
         ServiceError::Server(error) => B::class(error),

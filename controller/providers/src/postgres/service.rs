@@ -9,6 +9,7 @@ use agent_harness_model::id::ResourceId;
 use agent_harness_model::kinds::service::{EmbeddedPostgres, PostgresConnection, Runtime};
 use rustix::process::Signal;
 
+use super::embedded::fetch::Progress;
 use super::embedded::layout::Layout;
 use super::embedded::{self, ADMIN, EmbeddedError};
 use super::error::PgError;
@@ -22,21 +23,26 @@ use crate::service::{Backend, How, Program, Services};
 /// PostgreSQL servers, embedded and external: the resources whose place is named `postgres`.
 pub type PostgresService = Services<Postgres>;
 
+/// Hears how far the download for a server is.
+pub type Report = Arc<dyn Fn(&ResourceId, &Progress) + Send + Sync>;
+
 /// What is special about PostgreSQL.
 pub struct Postgres {
     servers: Arc<Servers>,
     cache: PathBuf,
+    report: Report,
 }
 
 impl PostgresService {
-    /// Logs lie below `log_root`; programs are fetched into `cache` where the machine has none.
+    /// Logs lie below `log_root`; programs are fetched into `cache` where the machine has none, and `report` is told.
     pub fn new(
         supervisor: Arc<Supervisor>,
         servers: Arc<Servers>,
         log_root: PathBuf,
         cache: PathBuf,
+        report: Report,
     ) -> Self {
-        Self::with(supervisor, log_root, Postgres { servers, cache })
+        Self::with(supervisor, log_root, Postgres { servers, cache, report })
     }
 }
 
@@ -78,10 +84,8 @@ impl Backend for Postgres {
         id: &ResourceId,
         want: &EmbeddedPostgres,
     ) -> Result<Program, EmbeddedError> {
-        let prepared = embedded::prepare(want, &self.cache, &|progress| {
-            tracing::info!(resource = %id, "{progress}");
-        })
-        .await?;
+        let report = |progress| (self.report)(id, &progress);
+        let prepared = embedded::prepare(want, &self.cache, &report).await?;
         Ok(Program {
             argv: prepared.argv,
             env: BTreeMap::from([

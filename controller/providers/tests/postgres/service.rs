@@ -148,6 +148,7 @@ fn service(folder: &tempfile::TempDir, servers: &Arc<Servers>) -> PostgresServic
         Arc::clone(servers),
         folder.path().join("logs"),
         default_cache(),
+        Arc::new(|_, _| {}),
     )
 }
 

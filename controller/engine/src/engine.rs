@@ -21,6 +21,7 @@ use crate::down::{DownError, down};
 use crate::execute::Lanes;
 use crate::intake::watch::Watch;
 use crate::observe::{Observer, Question};
+use crate::publish;
 use crate::questions;
 use crate::served;
 use crate::world::{Hint, World};
@@ -162,6 +163,7 @@ async fn hear<W: World>(
                 observer.invalidate(&id);
                 core.queue.add(Job::Object(id.owner), Duration::ZERO);
             }
+            Hint::Progress { of, text, news } => publish::progress(&core, &of, &text, news),
             Hint::All => {
                 observer.invalidate_all();
                 for key in core.keys() {

@@ -15,7 +15,7 @@ use agent_harness_model::world::{ApplyError, Ask, Observed};
 use agent_harness_providers::files::FilesProvider;
 use agent_harness_providers::git::GitProvider;
 use agent_harness_providers::postgres::embedded::default_cache;
-use agent_harness_providers::postgres::{PostgresProvider, PostgresService, Servers};
+use agent_harness_providers::postgres::{PostgresProvider, PostgresService, Report, Servers};
 use agent_harness_providers::process::{ProcessId, ProcessProvider, Supervisor, process_id};
 use agent_harness_providers::provider::{Context, Provider, unknown};
 use agent_harness_providers::s3::{ObjectStoreService, S3Provider};
@@ -35,6 +35,7 @@ pub struct Host {
     installation: String,
     supervisor: Arc<Supervisor>,
     runner: Runner,
+    report: Report,
     logs: PathBuf,
     bin: PathBuf,
     providers: Providers,
@@ -65,15 +66,22 @@ impl Host {
         let supervisor = Arc::new(supervisor);
         let owners = Arc::new(Mutex::new(BTreeMap::new()));
         let (sender, hints) = mpsc::unbounded_channel();
+        let downloads = sender.clone();
+        let report: Report = Arc::new(move |id, progress| {
+            let (of, text, news) = (id.clone(), progress.to_string(), progress.is_news());
+            // Nobody listening is fine.
+            let _ = downloads.send(Hint::Progress { of, text, news });
+        });
         tokio::spawn(forward(supervisor.subscribe(), Arc::clone(&owners), sender));
         let (installation, stop) = (core.installation.clone(), core.steps.clone());
         let runner = Runner::new(&config.state, logs.clone(), installation, stop)
             .map_err(|error| StartError::Host(Box::new(error)))?;
         Ok(Self {
             installation: core.installation.clone(),
-            providers: Providers::new(&supervisor, &runner, &logs, &config.bin),
+            providers: Providers::new(&supervisor, &runner, &logs, &config.bin, &report),
             supervisor,
             runner,
+            report,
             logs,
             bin: config.bin.clone(),
             owners,
@@ -94,7 +102,13 @@ impl Host {
 
 impl Providers {
     /// Providers that remember nothing yet.
-    fn new(supervisor: &Arc<Supervisor>, runner: &Runner, logs: &Path, bin: &Path) -> Self {
+    fn new(
+        supervisor: &Arc<Supervisor>,
+        runner: &Runner,
+        logs: &Path,
+        bin: &Path,
+        report: &Report,
+    ) -> Self {
         let servers = Arc::new(Servers::default());
         let (logs, supervisor) = (logs.to_path_buf(), Arc::clone(supervisor));
         Self {
@@ -109,6 +123,7 @@ impl Providers {
                 servers,
                 logs.clone(),
                 default_cache(),
+                Arc::clone(report),
             ),
             store: ObjectStoreService::new(supervisor, bin.join("controller"), logs),
         }
@@ -157,7 +172,8 @@ impl World for Host {
     async fn suppose(&self, connections: &Connections, asks: &[Ask<'_>]) -> Observed {
         let cx = Context::new(connections, &self.installation);
         // What a provider remembers of its last look is what its next step rests on: these forget it all.
-        let providers = Providers::new(&self.supervisor, &self.runner, &self.logs, &self.bin);
+        let Self { supervisor, runner, logs, bin, report, .. } = self;
+        let providers = Providers::new(supervisor, runner, logs, bin, report);
         Box::pin(providers.observe(&cx, asks)).await
     }
 

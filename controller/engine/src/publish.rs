@@ -52,6 +52,20 @@ pub fn step(core: &Core, step: &Step, fate: &Fate) {
     }
 }
 
+/// Tells how far a step under way is: in the history what is new, in the status also that time passes.
+pub fn progress(core: &Core, of: &ResourceId, text: &str, news: bool) {
+    let key = &of.owner;
+    if news {
+        core.event(key, Severity::Normal, "Progress", format!("{} {text}", of.local()));
+    }
+    let known = core.statuses().get(key).cloned();
+    let Some(mut object) = known.filter(|object| object.metadata.uid == of.uid) else { return };
+    if let Some(status) = &mut object.status {
+        status.tell_progress(of, text);
+        store(core, &core.view(), key, object);
+    }
+}
+
 /// Tells of what is not as a user may expect, once: the history knows what was told.
 pub fn warnings(core: &Core, key: &ObjectKey, warnings: Vec<String>) {
     const REASON: &str = "Unsupported";
@@ -334,4 +348,90 @@ fn tell_phase(core: &Core, key: &ObjectKey, before: Option<&Status>, after: Opti
     let why =
         after.condition(ConditionType::Ready).map(|it| it.message.clone()).unwrap_or_default();
     core.event(key, severity, &after.phase.to_string(), why);
+}
+
+#[cfg(test)]
+mod tests {
+    use agent_harness_model::id::ResourceKind;
+    use serde_json::json;
+
+    use super::*;
+    use crate::core::Config;
+
+    fn core(folder: &std::path::Path) -> Core {
+        Core::open(Config::new(folder.join("specs"), folder.join("state")).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn what_a_server_does_not_offer_is_told_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let core = core(folder.path());
+        let key = ObjectKey::agent("agent-1");
+        let text = "bucket/agent-1: the object store does not support cors: it has no effect";
+        for _ in 0..2 {
+            warnings(&core, &key, vec![text.to_owned()]);
+        }
+        core.event(&key, Severity::Normal, "Ready", "");
+        warnings(&core, &key, vec![text.to_owned()]);
+        let told = core
+            .events
+            .list(Some(&key))
+            .into_iter()
+            .map(|event| (event.severity, event.reason, event.message, event.count));
+        let ready = (Severity::Normal, "Ready".to_owned(), String::new(), 1);
+        let warning = (Severity::Warning, "Unsupported".to_owned(), text.to_owned(), 1);
+        assert_eq!(told.collect::<Vec<_>>(), [warning, ready]);
+    }
+
+    #[test]
+    fn a_download_is_seen_in_the_status_and_its_begin_and_end_in_the_history() {
+        let folder = tempfile::tempdir().unwrap();
+        let core = core(folder.path());
+        let key = ObjectKey::infra("shared");
+        let object: Object = serde_json::from_value(json!({
+            "apiVersion": API_VERSION,
+            "kind": "Infra",
+            "metadata": {
+                "name": "shared",
+                "uid": "u-00000001",
+                "generation": 1,
+                "creationTimestamp": "2026-01-01T00:00:00Z",
+                "source": "shared.yaml:1",
+            },
+            "spec": {},
+            "status": {
+                "observedGeneration": 1,
+                "phase": "Progressing",
+                "conditions": [{
+                    "type": "Progressing",
+                    "status": "True",
+                    "reason": "Working",
+                    "message": "service/postgres is under way",
+                    "observedGeneration": 1,
+                    "lastTransitionTime": "2026-01-01T00:00:00Z",
+                }],
+            },
+        }))
+        .unwrap();
+        core.statuses().write(&key, object);
+        let of = ResourceId {
+            owner: key.clone(),
+            uid: Uid::new("u-00000001"),
+            kind: ResourceKind::Service,
+            name: "postgres".to_owned(),
+        };
+        progress(&core, &of, "fetching it", true);
+        progress(&core, &of, "fetching it, for 1 s", false);
+        let message = || {
+            let status = core.statuses().get(&key).unwrap().status.clone().unwrap();
+            status.condition(ConditionType::Progressing).unwrap().message.clone()
+        };
+        assert_eq!(message(), "service/postgres is under way: fetching it, for 1 s");
+        // Another incarnation's is no news of this one.
+        progress(&core, &ResourceId { uid: Uid::new("u-00000002"), ..of }, "fetching more", false);
+        assert_eq!(message(), "service/postgres is under way: fetching it, for 1 s");
+        let told: Vec<_> =
+            core.events.list(Some(&key)).into_iter().map(|event| event.message).collect();
+        assert_eq!(told, ["service/postgres fetching it"]);
+    }
 }

@@ -17,6 +17,15 @@ pub enum Hint {
     Resource(ResourceId),
     /// About anything.
     All,
+    /// How far a step that takes long is.
+    Progress {
+        /// Of which resource.
+        of: ResourceId,
+        /// In words.
+        text: String,
+        /// More is new than that time passes.
+        news: bool,
+    },
 }
 
 /// The outside.

@@ -14,12 +14,23 @@ const CUT: char = '…';
 pub struct Mask(Vec<Secret>);
 
 impl Mask {
-    /// Of these values, those that are secret. Output is looked at line by line, so the lines of a secret that
-    /// has several (a private key) are secrets of their own.
+    /// Of these values, those that are secret.
     pub fn of<'a>(values: impl IntoIterator<Item = &'a Text>) -> Self {
-        let secrets = values.into_iter().filter(|value| value.is_secret()).map(Text::reveal);
+        Self::of_texts(values.into_iter().filter(|value| value.is_secret()).map(Text::reveal))
+    }
+
+    /// Of secrets.
+    pub fn of_secrets<'a>(secrets: impl IntoIterator<Item = &'a Secret>) -> Self {
+        Self::of_texts(secrets.into_iter().map(Secret::reveal))
+    }
+
+    /// Output is looked at line by line, so the lines of a secret that has several (a private key) are secrets of
+    /// their own, and so is the password in a URL: a client that fails to log in names no more than that.
+    fn of_texts<'a>(secrets: impl Iterator<Item = &'a str>) -> Self {
         let mut pieces: Vec<&str> = secrets
-            .flat_map(|secret| secret.lines().map(str::trim).chain([secret]))
+            .flat_map(|secret| {
+                secret.lines().map(str::trim).chain(passwords(secret)).chain([secret])
+            })
             .filter(|piece| piece.len() >= LEAST)
             .collect();
         // Longer ones first: a secret may be part of another one.
@@ -51,6 +62,15 @@ impl Mask {
     }
 }
 
+/// The passwords of the URLs in a text: `scheme://user:PASSWORD@host`.
+fn passwords(text: &str) -> impl Iterator<Item = &str> {
+    text.split("://").skip(1).filter_map(|rest| {
+        let end = rest.find(|c: char| c == '/' || c.is_whitespace()).unwrap_or(rest.len());
+        let (login, _host) = rest.get(..end)?.rsplit_once('@')?;
+        login.split_once(':').map(|(_user, password)| password)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -70,6 +90,18 @@ mod tests {
         let plain = Mask::of(&[Text::from("public")]);
         assert_eq!(plain.apply("public"), "public");
         assert_eq!(plain, Mask::default());
+    }
+
+    #[test]
+    fn the_password_of_a_url_is_a_secret_by_itself() {
+        let at =
+            mask(&["postgres://agent_3:hunter2@127.0.0.1:5432/agent_3", "http://localhost:80"]);
+        assert_eq!(
+            at.apply("the password hunter2 of agent_3 is wrong"),
+            "the password *** of agent_3 is wrong"
+        );
+        assert_eq!(at.apply("to postgres://agent_3:hunter2@127.0.0.1:5432/agent_3"), "to ***");
+        assert_eq!(at.apply("localhost"), "localhost");
     }
 
     #[test]

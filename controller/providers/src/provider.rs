@@ -2,14 +2,20 @@
 //!
 //! What should be done is decided by the planner, when by the engine; a provider decides neither.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::sync::LazyLock;
+use std::task::Poll;
+use std::time::Duration;
 
 use agent_harness_model::desired::Connections;
 use agent_harness_model::id::{Mark, ResourceId};
 use agent_harness_model::kinds::Action;
 use agent_harness_model::world::{ApplyError, Ask, Class, Observed, Seen};
 use tokio_util::sync::CancellationToken;
+
+/// How long the look at one server may take: less than all looks of a provider together, so that one which hangs is
+/// unknown and the others are not.
+pub const LOOK: Duration = Duration::from_secs(8);
 
 /// What a provider is told besides the resources themselves.
 #[derive(Debug, Clone, Copy)]
@@ -65,4 +71,30 @@ pub fn wrong_kind(resource: &ResourceId, action: &Action) -> ApplyError {
             "{resource} was to {action}, which its provider cannot do; please report this"
         ),
     }
+}
+
+/// The outcome of a look at `what`, or why there is none after `limit`.
+pub async fn within<T>(
+    limit: Duration,
+    what: &str,
+    look: impl Future<Output = T>,
+) -> Result<T, String> {
+    let late = || format!("{what} did not answer within {} s", limit.as_secs());
+    tokio::time::timeout(limit, look).await.map_err(|_| late())
+}
+
+/// Goes on with all of them at once; gives their outcomes in the same order. For a handful: each is asked at each
+/// wake-up.
+pub async fn join_all<F: Future>(futures: impl IntoIterator<Item = F>) -> Vec<F::Output> {
+    let mut running: Vec<_> = futures.into_iter().map(|future| (Box::pin(future), None)).collect();
+    poll_fn(|cx| {
+        for (future, done) in running.iter_mut().filter(|(_, done)| done.is_none()) {
+            if let Poll::Ready(output) = future.as_mut().poll(cx) {
+                *done = Some(output);
+            }
+        }
+        if running.iter().all(|(_, done)| done.is_some()) { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+    running.into_iter().filter_map(|(_, done)| done).collect()
 }

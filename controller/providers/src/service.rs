@@ -22,7 +22,7 @@ use crate::process::{
     InvalidProcessId, Launch, ProcessId, ProcessState, SuperviseError, Supervisor, ports,
     process_id,
 };
-use crate::provider::{Context, Provider, wrong_kind};
+use crate::provider::{Context, LOOK, Provider, join_all, within, wrong_kind};
 pub use backend::{Backend, How, Program};
 use look::{Look, look};
 
@@ -57,12 +57,8 @@ enum ServiceError<E: std::error::Error + 'static> {
     NotOurs(&'static str),
     #[error("port {port} is taken by {who}; stop that program, or give the server another port")]
     PortTaken { port: u16, who: String },
-    #[error("cannot see who listens on port {port}")]
-    Ports {
-        port: u16,
-        #[source]
-        source: std::io::Error,
-    },
+    #[error("the start of {0} was broken off, because something else is wanted by now")]
+    Unwanted(&'static str),
     #[error("{name} ended right after its start ({how}): {last_lines}")]
     Ended { name: &'static str, how: String, last_lines: String },
     #[error(transparent)]
@@ -99,19 +95,18 @@ impl<B: Backend> Services<B> {
                     Some(embedded) if want.is_some_and(|want| want.fingerprint == fingerprint) => {
                         ready::<B>(self.backend.answers(cx, &place.infra, embedded, pid).await)
                     }
-                    _ => Readiness::Ready,
+                    // What lies on it is looked at, and cleared away, through a server that is to change or to go.
+                    _ => ready::<B>(self.backend.up(cx, &place.infra, embedded, pid)),
                 };
                 Seen::Known(Some(Observed::Running { fingerprint, ready, pid: Some(pid) }))
             }
-            Look::Down(observed) => {
-                if let Some(embedded) = embedded {
-                    self.backend.down(cx, &place.infra, Some(embedded));
-                }
-                Seen::Known(Some(observed))
-            }
+            Look::Down(observed) => match self.is_down(cx, ask.id, &place.infra, embedded) {
+                Ok(()) => Seen::Known(Some(observed)),
+                Err(error) => Seen::Unknown(message(&error, class::<B>(&error))),
+            },
             Look::Absent => {
-                if let Some(embedded) = embedded {
-                    self.backend.down(cx, &place.infra, Some(embedded));
+                if let Err(error) = self.is_down(cx, ask.id, &place.infra, embedded) {
+                    return Seen::Unknown(message(&error, class::<B>(&error)));
                 }
                 match place.root.as_deref().map(owner::read).transpose() {
                     Ok(Some(Some(owner))) if owner == cx.mark(ask.id) => {
@@ -121,6 +116,26 @@ impl<B: Backend> Services<B> {
                     Ok(_) => Seen::Known(None),
                     Err(error) => Seen::Unknown(message(&error, error.class())),
                 }
+            }
+        }
+    }
+
+    /// What runs is not the process of this incarnation. That of an earlier one may still be there, with its data.
+    fn is_down(
+        &self,
+        cx: &Context<'_>,
+        id: &ResourceId,
+        infra: &str,
+        embedded: Option<&B::Embedded>,
+    ) -> Result<(), ServiceError<B::Error>> {
+        let Some(embedded) = embedded else { return Ok(()) };
+        match self.predecessor(cx, id, B::root(embedded))? {
+            Some((_, ProcessState::Running { pid, .. })) => {
+                self.backend.up(cx, infra, Some(embedded), pid).map_err(ServiceError::Server)
+            }
+            _ => {
+                self.backend.down(cx, infra, Some(embedded));
+                Ok(())
             }
         }
     }
@@ -180,12 +195,15 @@ impl<B: Backend> Services<B> {
             return Err(ServiceError::NotOurs(B::NAME));
         };
         self.claim(cx, id, B::root(embedded))?;
-        let prepared = self.backend.prepare(cx, id, embedded).await;
+        let prepared = tokio::select! {
+            prepared = self.backend.prepare(cx, id, embedded) => prepared,
+            () = cx.stop.cancelled() => return Err(ServiceError::Unwanted(B::NAME)),
+        };
         let Program { argv, env, cwd, user } = prepared.map_err(ServiceError::Server)?;
         let process = process_id(id)?;
         let (signal, grace) = B::STOP;
         if again {
-            self.refuse_taken_port(cx, &process, B::port(embedded))?;
+            self.refuse_taken_port(&process, B::port(embedded))?;
             self.supervisor.stop(&process, signal, grace).await?;
         }
         let launch = Launch {
@@ -202,22 +220,19 @@ impl<B: Backend> Services<B> {
             stop_grace: grace,
         };
         self.supervisor.start(&launch).await?;
-        self.wait(cx, id, &want.place.infra, embedded).await
+        tokio::select! {
+            done = self.wait(cx, id, &want.place.infra, embedded) => done,
+            () = cx.stop.cancelled() => Err(ServiceError::Unwanted(B::NAME)),
+        }
     }
 
-    /// An edit to a port that a stranger has must not cost a server that works. What the installation itself
-    /// started there is no stranger: it may be about to move.
+    /// An edit to a port that a stranger has must not cost a server that works.
     fn refuse_taken_port(
         &self,
-        cx: &Context<'_>,
         process: &ProcessId,
         port: u16,
     ) -> Result<(), ServiceError<B::Error>> {
-        let before = self.supervisor.get(process)?;
-        let who = ports::listener(port).map_err(|source| ServiceError::Ports { port, source })?;
-        let stranger = who
-            .filter(|who| !who.is_part_of(process, before.as_ref()) && !who.is_of(cx.installation));
-        match stranger {
+        match ports::stranger(&self.supervisor, process, port)? {
             Some(who) => Err(ServiceError::PortTaken { port, who: who.to_string() }),
             None => Ok(()),
         }
@@ -243,7 +258,10 @@ impl<B: Backend> Services<B> {
                     }
                 }
                 Ok(Look::Down(Observed::Exited(exit))) => {
-                    let last_lines = exit.last_lines.join("; ");
+                    let mask = B::secrets(embedded);
+                    let last_lines: Vec<_> =
+                        exit.last_lines.iter().map(|line| mask.apply(line)).collect();
+                    let last_lines = last_lines.join("; ");
                     return Err(ServiceError::Ended { name: B::NAME, how: exit.how, last_lines });
                 }
                 Ok(Look::Down(_) | Look::Absent) | Err(_) => {}
@@ -286,8 +304,7 @@ impl<B: Backend> Services<B> {
         match owner::read(root)? {
             Some(owner) if owner == mark => return Ok(()),
             Some(owner) if owner.installation == mark.installation => {
-                let before = process_id(&ResourceId { uid: owner.uid, ..id.clone() })?;
-                if self.supervisor.get(&before)?.is_some_and(|process| runs(&process.state)) {
+                if let Some((before, _)) = self.predecessor(cx, id, root)? {
                     return Err(ServiceError::Predecessor(before));
                 }
             }
@@ -296,6 +313,22 @@ impl<B: Backend> Services<B> {
         }
         fs::create_dir_all(root, B::ROOT_MODE)?;
         Ok(owner::write(root, &mark)?)
+    }
+
+    /// The process of another incarnation of the same installation that still runs on the data.
+    fn predecessor(
+        &self,
+        cx: &Context<'_>,
+        id: &ResourceId,
+        root: &Path,
+    ) -> Result<Option<(ProcessId, ProcessState)>, ServiceError<B::Error>> {
+        let mark = cx.mark(id);
+        let other = owner::read(root)?
+            .filter(|owner| owner.installation == mark.installation && *owner != mark);
+        let Some(owner) = other else { return Ok(None) };
+        let before = process_id(&ResourceId { uid: owner.uid, ..id.clone() })?;
+        let process = self.supervisor.get(&before)?;
+        Ok(process.filter(|it| runs(&it.state)).map(|it| (before, it.state)))
     }
 
     /// Earlier versions left no note with some servers: then the data is that of the process which runs on it. Where
@@ -331,18 +364,20 @@ impl<B: Backend> Services<B> {
 
 impl<B: Backend> Provider for Services<B> {
     async fn observe(&self, cx: &Context<'_>, asks: &[Ask<'_>]) -> world::Observed {
-        let mut observed = world::Observed::default();
-        for ask in asks {
+        // Each by itself: one that hangs says nothing of the others.
+        let looks = asks.iter().map(|ask| async move {
             let seen = match ask.place {
-                kinds::Place::Service(place) => match self.see(cx, ask, place).await {
-                    Seen::Known(have) => Seen::Known(have.map(Have::Service)),
-                    Seen::Unknown(why) => Seen::Unknown(why),
-                },
+                kinds::Place::Service(place) => {
+                    match within(LOOK, B::NAME, self.see(cx, ask, place)).await {
+                        Ok(Seen::Known(have)) => Seen::Known(have.map(Have::Service)),
+                        Ok(Seen::Unknown(why)) | Err(why) => Seen::Unknown(why),
+                    }
+                }
                 _ => Seen::Unknown("it is no shared server".to_owned()),
             };
-            observed.insert(ask.id.clone(), seen);
-        }
-        observed
+            (ask.id.clone(), seen)
+        });
+        join_all(looks).await.into_iter().collect()
     }
 
     async fn apply(
@@ -367,9 +402,10 @@ fn class<B: Backend>(error: &ServiceError<B::Error>) -> Class {
         ServiceError::Fs(error) => error.class(),
         ServiceError::Id(_) => Class::Terminal,
         ServiceError::Foreign(_) | ServiceError::PortTaken { .. } => Class::Conflict,
-        ServiceError::Ports { .. } => Class::Transient,
         ServiceError::NotOurs(_) => Class::Blocked,
-        ServiceError::Predecessor(_) | ServiceError::Ended { .. } => Class::Transient,
+        ServiceError::Predecessor(_) | ServiceError::Unwanted(_) | ServiceError::Ended { .. } => {
+            Class::Transient
+        }
         ServiceError::Server(error) => B::class(error),
     }
 }

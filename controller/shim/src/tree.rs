@@ -60,7 +60,9 @@ pub fn descendants(processes: &BTreeMap<i32, Stat>, root: i32) -> Vec<Identity> 
 
 /// The live processes whose environment carries both the mark and the process id.
 ///
-/// A process of another user that we may not read is not ours and is left out.
+/// A process of another user that we may not read is left out. To an ordinary user it is not ours. Root without the
+/// right to look into others' processes may have started it as that user: it is found by its descent from its payload,
+/// and one that has lost that too still holds the lock of its run.
 pub fn marked(
     processes: &BTreeMap<i32, Stat>,
     mark: &str,

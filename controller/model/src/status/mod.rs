@@ -3,6 +3,7 @@
 //! A status is made from what was seen and what became of the steps, never from a plan.
 
 mod outcome;
+mod progress;
 mod seen;
 mod summary;
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
+use super::progress::under_way;
 use super::seen::seen;
 use super::summary::{Summary, Why};
 use super::{Blocked, Phase, Status};
@@ -72,7 +73,7 @@ pub fn status(outcome: &Outcome<'_>, previous: Option<&Status>, now: Timestamp) 
         |id: &&ResourceId| !matches!(fates.get(*id), Some(Fate::Failed(_) | Fate::Blocked { .. }));
     for id in unfinished.iter().filter(not_given_up) {
         summary.unsynced = true;
-        summary.waits.push(format!("{} is under way", id.local()));
+        summary.waits.push(under_way(&id.local()));
     }
     let resources: BTreeMap<_, _> = object
         .resources

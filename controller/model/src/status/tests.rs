@@ -95,6 +95,25 @@ fn what_failed_and_what_stands_behind_it_is_not_about_to_be_done() {
 }
 
 #[test]
+fn how_far_a_step_is_takes_the_place_of_what_was_said_before() {
+    let mut case = Case { unfinished: vec![own("a"), own("b")], ..Case::default() };
+    case.fates.insert(own("c"), failed(Class::Transient, "connection refused"));
+    let mut status = case.status();
+    for text in ["fetching it", "fetching it, for 5 s"] {
+        status.tell_progress(&own("a"), text);
+        assert_eq!(
+            message(&status, ConditionType::Progressing),
+            format!(
+                "setup/c: connection refused; setup/a is under way: {text}; setup/b is under way"
+            )
+        );
+    }
+    let before = status.clone();
+    status.tell_progress(&own("z"), "nobody asked");
+    assert_eq!(status, before);
+}
+
+#[test]
 fn what_will_be_tried_again_is_not_stuck() {
     let mut case = Case::default();
     case.fates.insert(own("a"), failed(Class::Terminal, "no such command"));

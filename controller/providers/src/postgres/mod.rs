@@ -26,4 +26,4 @@ mod template;
 pub use error::PgError;
 pub use provider::{PostgresProvider, RunStep, StepFuture};
 pub use server::Servers;
-pub use service::PostgresService;
+pub use service::{PostgresService, Report};

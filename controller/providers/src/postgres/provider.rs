@@ -1,6 +1,6 @@
 //! The provider: one listing per server answers all asks, and each action goes to its module.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use super::error::PgError;
 use super::passwords::Passwords;
 use super::server::{Server, Servers};
 use super::{create, database, template};
-use crate::provider::{Context, Provider, wrong_kind};
+use crate::provider::{Context, LOOK, Provider, join_all, within, wrong_kind};
 
 /// What a `RunStep` gives back.
 pub type StepFuture<'a> = Pin<Box<dyn Future<Output = Result<(), ApplyError>> + Send + 'a>>;
@@ -142,17 +142,20 @@ async fn read(server: &Server) -> Result<Catalog, PgError> {
 
 impl Provider for PostgresProvider {
     async fn observe(&self, cx: &Context<'_>, asks: &[Ask<'_>]) -> Observed {
-        let mut catalogs: BTreeMap<&str, Result<Catalog, String>> = BTreeMap::new();
-        for infra in asks.iter().filter_map(|ask| infra(ask.place)) {
-            if catalogs.contains_key(infra) {
-                continue;
-            }
+        let infras: BTreeSet<&str> = asks.iter().filter_map(|ask| infra(ask.place)).collect();
+        // Each by itself: one that hangs says nothing of the others.
+        let looks = infras.into_iter().map(|infra| async move {
             let seen = match self.server(cx, infra) {
-                Ok(server) => read(&server).await.map_err(|e| ApplyError::from(e).message),
+                Ok(server) => match within(LOOK, server.label(), read(&server)).await {
+                    Ok(read) => read.map_err(|error| ApplyError::from(error).message),
+                    Err(late) => Err(late),
+                },
                 Err(error) => Err(error.message),
             };
-            catalogs.insert(infra, seen);
-        }
+            (infra, seen)
+        });
+        let catalogs: BTreeMap<&str, Result<Catalog, String>> =
+            join_all(looks).await.into_iter().collect();
         asks.iter()
             .map(|ask| {
                 let seen = match infra(ask.place).and_then(|infra| catalogs.get(infra)) {

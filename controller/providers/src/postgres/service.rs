@@ -9,11 +9,13 @@ use agent_harness_model::id::ResourceId;
 use agent_harness_model::kinds::service::{EmbeddedPostgres, PostgresConnection, Runtime};
 use rustix::process::Signal;
 
+use super::embedded::fetch::Progress;
 use super::embedded::layout::Layout;
 use super::embedded::{self, ADMIN, EmbeddedError};
 use super::error::PgError;
 use super::server::{Gate, Server, Servers};
 use crate::Class;
+use crate::mask::Mask;
 use crate::process::Supervisor;
 use crate::provider::Context;
 use crate::service::{Backend, How, Program, Services};
@@ -21,21 +23,26 @@ use crate::service::{Backend, How, Program, Services};
 /// PostgreSQL servers, embedded and external: the resources whose place is named `postgres`.
 pub type PostgresService = Services<Postgres>;
 
+/// Hears how far the download for a server is.
+pub type Report = Arc<dyn Fn(&ResourceId, &Progress) + Send + Sync>;
+
 /// What is special about PostgreSQL.
 pub struct Postgres {
     servers: Arc<Servers>,
     cache: PathBuf,
+    report: Report,
 }
 
 impl PostgresService {
-    /// Logs lie below `log_root`; programs are fetched into `cache` where the machine has none.
+    /// Logs lie below `log_root`; programs are fetched into `cache` where the machine has none, and `report` is told.
     pub fn new(
         supervisor: Arc<Supervisor>,
         servers: Arc<Servers>,
         log_root: PathBuf,
         cache: PathBuf,
+        report: Report,
     ) -> Self {
-        Self::with(supervisor, log_root, Postgres { servers, cache })
+        Self::with(supervisor, log_root, Postgres { servers, cache, report })
     }
 }
 
@@ -77,10 +84,8 @@ impl Backend for Postgres {
         id: &ResourceId,
         want: &EmbeddedPostgres,
     ) -> Result<Program, EmbeddedError> {
-        let prepared = embedded::prepare(want, &self.cache, &|progress| {
-            tracing::info!(resource = %id, "{progress}");
-        })
-        .await?;
+        let report = |progress| (self.report)(id, &progress);
+        let prepared = embedded::prepare(want, &self.cache, &report).await?;
         Ok(Program {
             argv: prepared.argv,
             env: BTreeMap::from([
@@ -92,20 +97,38 @@ impl Backend for Postgres {
         })
     }
 
+    fn secrets(want: &EmbeddedPostgres) -> Mask {
+        Mask::of_secrets([&want.admin_password])
+    }
+
+    /// Whoever has another port than the one that is asked for is not reached all the same: each connection looks who
+    /// listens there.
+    fn up(
+        &self,
+        cx: &Context<'_>,
+        infra: &str,
+        want: Option<&EmbeddedPostgres>,
+        pid: u32,
+    ) -> Result<(), EmbeddedError> {
+        let Some(to) = to(cx, infra, want) else { return Ok(()) };
+        let Some(root) = &to.embedded_root else { return Ok(()) };
+        let data = match Layout::find(root)? {
+            Some(layout) => layout.data,
+            None => root.join("data"),
+        };
+        self.servers.get(infra, &to).set_gate(Gate::Process { pid, data });
+        Ok(())
+    }
+
     async fn answers(
         &self,
-        _cx: &Context<'_>,
+        cx: &Context<'_>,
         infra: &str,
         want: &EmbeddedPostgres,
         pid: u32,
     ) -> Result<(), EmbeddedError> {
-        let server = self.servers.get(infra, &connection(want));
-        let data = match Layout::find(&want.root)? {
-            Some(layout) => layout.data,
-            None => want.root.join("data"),
-        };
-        server.set_gate(Gate::Process { pid, data });
-        Ok(log_in(&server).await?)
+        self.up(cx, infra, Some(want), pid)?;
+        Ok(log_in(&self.servers.get(infra, &connection(want))).await?)
     }
 
     async fn external_answers(
@@ -132,11 +155,7 @@ impl Backend for Postgres {
 
     /// From now on nobody on its port is shown the password.
     fn down(&self, cx: &Context<'_>, infra: &str, want: Option<&EmbeddedPostgres>) {
-        let to = match want {
-            Some(want) => Some(connection(want)),
-            None => cx.connections.postgres.get(infra).cloned(),
-        };
-        if let Some(to) = to {
+        if let Some(to) = to(cx, infra, want) {
             let why = format!("our server does not run; `ctl describe infra/{infra}` says why");
             let closed = Gate::Closed(why);
             self.servers.get(infra, &to).set_gate(closed);
@@ -149,6 +168,18 @@ impl Backend for Postgres {
 
     fn class(error: &EmbeddedError) -> Class {
         error.class()
+    }
+}
+
+/// How the server of an Infra is reached: as it is wanted, else as everybody knows it.
+fn to(
+    cx: &Context<'_>,
+    infra: &str,
+    want: Option<&EmbeddedPostgres>,
+) -> Option<PostgresConnection> {
+    match want {
+        Some(want) => Some(connection(want)),
+        None => cx.connections.postgres.get(infra).cloned(),
     }
 }
 

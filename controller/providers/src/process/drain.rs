@@ -32,6 +32,12 @@ pub fn leftovers(id: &ProcessId, process: &Process) -> io::Result<Vec<Identity>>
     Ok(found.into_iter().collect())
 }
 
+/// The same for who must not wait: it reads all of `/proc`, more than once where a program has only just begun.
+async fn look(id: &ProcessId, process: &Process) -> io::Result<Vec<Identity>> {
+    let (id, process) = (id.clone(), process.clone());
+    tokio::task::spawn_blocking(move || leftovers(&id, &process)).await.map_err(io::Error::other)?
+}
+
 /// Asks the leftovers to end, kills them after the grace, and waits until none is left.
 ///
 /// Gives those that outlived SIGKILL.
@@ -44,7 +50,7 @@ pub async fn drain(
         let signal = signals::from_number(process.stop_signal).unwrap_or(Signal::TERM);
         (signal, Duration::from_millis(process.stop_grace_ms))
     });
-    let mut left = leftovers(id, process)?;
+    let mut left = look(id, process).await?;
     for one in &left {
         identity::signal(*one, asked)?;
     }
@@ -52,7 +58,7 @@ pub async fn drain(
     let kill_until = ask_until + KILL_PATIENCE;
     while !left.is_empty() && Instant::now() < kill_until {
         tokio::time::sleep(Duration::from_millis(20)).await;
-        left = leftovers(id, process)?;
+        left = look(id, process).await?;
         if Instant::now() >= ask_until {
             for one in &left {
                 identity::signal(*one, Signal::KILL)?;

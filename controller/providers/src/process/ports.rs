@@ -5,21 +5,26 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 
 use agent_harness_model::id::Mark;
-use agent_harness_shim::identity::{self, Identity};
+use agent_harness_shim::identity;
 use agent_harness_shim::tree::{self, MARK_VARIABLE, PROCESS_VARIABLE};
 
+use super::error::SuperviseError;
 use super::launch::ProcessId;
 use super::sockets::{self, Socket};
 use super::state::Process;
-use crate::program;
+use super::supervisor::Supervisor;
+use crate::{fs, program};
 
 /// A program that listens on a port.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listener {
     /// `None` when the holder belongs to another user and may not be seen.
     pub pid: Option<u32>,
+    /// Whose the socket is.
+    pub uid: u32,
     /// Its program's name; empty when unknown.
     pub command: String,
     /// The mark in its environment.
@@ -29,26 +34,28 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Whether this is the process `id` itself, or something of its tree.
+    /// Whether this is the process `id` itself, or something of its tree, or what is left of that: all of it is
+    /// ended before the next start. A mark is believed, as it is when leftovers are ended: only root and the user
+    /// that we run as can read the environment that it would have to be copied from.
     pub fn is_part_of(&self, id: &ProcessId, process: Option<&Process>) -> bool {
         let Some(process) = process else { return false };
-        let is_payload =
-            process.payload.is_some_and(|payload| self.pid == Some(payload.pid.cast_unsigned()));
         let is_marked = self.process.as_deref() == Some(id.as_str())
             && self.mark.as_ref().is_some_and(|mark| mark.to_string() == process.mark);
-        // Servers that write their title over their environment (nginx, Postgres) carry no mark any more.
-        let is_below = || match (self.pid, process.shim) {
-            (Some(pid), Some(shim)) => is_below(pid.cast_signed(), shim),
-            _ => false,
-        };
-        is_payload || is_marked || is_below()
+        is_marked || self.descends_from(process)
     }
 
-    /// Whether this is a process that the installation itself started. Two that are wanted never have the same
-    /// port, so this one leaves, or moves to another port.
-    pub fn is_of(&self, installation: &str) -> bool {
-        self.process.is_some()
-            && self.mark.as_ref().is_some_and(|mark| mark.installation == installation)
+    /// Whether this is a live process of a run, by its descent: what nobody can copy. Servers that write their title
+    /// over their environment (nginx, Postgres) carry no mark any more.
+    pub fn descends_from(&self, process: &Process) -> bool {
+        match self.pid {
+            Some(pid) => is_below(pid.cast_signed(), process),
+            None => process.payload.is_some_and(|payload| {
+                let pid = payload.pid.cast_unsigned();
+                identity::is_alive(payload).unwrap_or_default()
+                    && sockets_of(pid).is_err()
+                    && is_of(pid, self.uid)
+            }),
+        }
     }
 }
 
@@ -71,78 +78,137 @@ impl Listening {
         sockets::listening().map(Self)
     }
 
-    /// All that listen on the port, on whatever addresses; walks `/proc` only when somebody does.
-    pub fn listeners(&self, port: u16) -> io::Result<Vec<Listener>> {
-        let inodes: Vec<u64> =
-            self.0.iter().filter(|socket| socket.port == port).map(|socket| socket.inode).collect();
-        if inodes.is_empty() {
+    /// Who of others keeps the process `id` from listening on the port: the one rule for what runs, starts or moves.
+    /// A server of an agent's is reached at `localhost`, so whoever has another address of the machine does not.
+    pub fn in_the_way(
+        &self,
+        port: u16,
+        id: &ProcessId,
+        process: Option<&Process>,
+    ) -> io::Result<Vec<Listener>> {
+        let mut listeners = self.listeners(port)?;
+        listeners.retain(|who| !who.is_part_of(id, process));
+        Ok(listeners)
+    }
+
+    /// All that answer on the port at `localhost`; walks `/proc` only when somebody does.
+    fn listeners(&self, port: u16) -> io::Result<Vec<Listener>> {
+        let sockets: Vec<&Socket> =
+            self.0.iter().filter(|socket| socket.port == port && socket.is_in_the_way()).collect();
+        if sockets.is_empty() {
             return Ok(Vec::new());
         }
-        let holders = holders(&inodes)?;
+        let holders = holders(&sockets)?;
         // One that nobody holds is another user's, or was closed while we looked.
-        let all_found = inodes.iter().all(|inode| holders.contains_key(inode));
+        let all_found = sockets.iter().all(|socket| holders.contains_key(&socket.inode));
         let still = if all_found { Vec::new() } else { sockets::listening()? };
-        let is_there = |inode: &u64| {
-            holders.contains_key(inode) || still.iter().any(|socket| socket.inode == *inode)
+        let is_there = |socket: &Socket| {
+            holders.contains_key(&socket.inode) || still.iter().any(|it| it.inode == socket.inode)
         };
-        Ok(inodes
+        Ok(sockets
             .iter()
-            .filter(|inode| is_there(inode))
-            .map(|inode| match holders.get(inode) {
-                Some(pid) => describe(*pid),
-                None => Listener { pid: None, command: String::new(), mark: None, process: None },
-            })
+            .filter(|socket| is_there(socket))
+            .map(|socket| describe(socket, holders.get(&socket.inode).copied()))
             .collect())
     }
 }
 
-/// Who listens on the port, on any address.
+/// Who answers on the port at `localhost`.
 pub fn listener(port: u16) -> io::Result<Option<Listener>> {
     Ok(Listening::read()?.listeners(port)?.into_iter().next())
 }
 
+/// Who keeps a process that is to be stopped for another from the port of that one. What the supervisor itself runs
+/// there is no stranger: it may be about to move, and two processes may swap their ports.
+pub fn stranger(
+    supervisor: &Supervisor,
+    id: &ProcessId,
+    port: u16,
+) -> Result<Option<Listener>, SuperviseError> {
+    let process = supervisor.get(id)?;
+    let listeners = Listening::read()
+        .and_then(|listening| listening.in_the_way(port, id, process.as_ref()))
+        .map_err(SuperviseError::system(id, "see who has its ports"))?;
+    if listeners.is_empty() {
+        return Ok(None);
+    }
+    let ours = supervisor.list()?;
+    let is_ours = |who: &Listener| ours.values().flatten().any(|it| who.descends_from(it));
+    Ok(listeners.into_iter().find(|who| !is_ours(who)))
+}
+
 /// Whether it is this process that answers at 127.0.0.1:`port`. Looks at nobody else's descriptors.
+///
+/// Root without the right to look into other users' processes, as in many containers, cannot see those of a server
+/// that runs as another user either: then whose the socket is has to do.
 pub fn holds(pid: u32, port: u16) -> io::Result<bool> {
-    let inodes: Vec<u64> = sockets::listening()?
-        .iter()
-        .filter(|socket| socket.loopback && socket.port == port)
-        .map(|socket| socket.inode)
-        .collect();
-    Ok(!inodes.is_empty() && sockets_of(pid).any(|inode| inodes.contains(&inode)))
+    let mut sockets = sockets::listening()?;
+    sockets.retain(|socket| socket.is_loopback() && socket.port == port);
+    if sockets.is_empty() {
+        return Ok(false);
+    }
+    Ok(match sockets_of(pid) {
+        Ok(inodes) => sockets.iter().any(|socket| inodes.contains(&socket.inode)),
+        Err(Hidden) => sockets.iter().any(|socket| is_of(pid, socket.uid)),
+    })
 }
 
 /// Which process holds which of these sockets; the first one found where several do.
-fn holders(inodes: &[u64]) -> io::Result<BTreeMap<u64, u32>> {
+fn holders(sockets: &[&Socket]) -> io::Result<BTreeMap<u64, u32>> {
     let mut found = BTreeMap::new();
     for entry in std::fs::read_dir("/proc")? {
         let name = entry?.file_name();
         let Some(pid) = name.to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
-        for inode in sockets_of(pid).filter(|inode| inodes.contains(inode)) {
-            found.entry(inode).or_insert(pid);
+        for inode in sockets_of(pid).unwrap_or_default() {
+            if sockets.iter().any(|socket| socket.inode == inode) {
+                found.entry(inode).or_insert(pid);
+            }
         }
-        if found.len() == inodes.len() {
+        if found.len() == sockets.len() {
             break;
         }
     }
     Ok(found)
 }
 
-/// The sockets that a process has open. None of one that is gone, or of another user's: that one cannot be named.
-fn sockets_of(pid: u32) -> impl Iterator<Item = u64> {
-    std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten().filter_map(
-        |descriptor| {
-            let target = std::fs::read_link(descriptor.path()).ok()?;
-            target.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
-        },
-    )
+/// The descriptors of a process are not ours to see.
+struct Hidden;
+
+/// The sockets that a process has open. One that is gone has none.
+fn sockets_of(pid: u32) -> Result<Vec<u64>, Hidden> {
+    let hidden = |error: &io::Error| error.kind() == io::ErrorKind::PermissionDenied;
+    let descriptors = match std::fs::read_dir(format!("/proc/{pid}/fd")) {
+        Ok(descriptors) => descriptors,
+        Err(error) if hidden(&error) => return Err(Hidden),
+        Err(_) => return Ok(Vec::new()),
+    };
+    let mut found = Vec::new();
+    for descriptor in descriptors.flatten() {
+        let target = match std::fs::read_link(descriptor.path()) {
+            Ok(target) => target,
+            Err(error) if hidden(&error) => return Err(Hidden),
+            Err(_) => continue,
+        };
+        let number = || target.to_str()?.strip_prefix("socket:[")?.strip_suffix(']');
+        found.extend(number().and_then(|number| number.parse::<u64>().ok()));
+    }
+    Ok(found)
 }
 
-/// Whether a process descends from a shim that lives. Whoever loses a parent there is handed to the shim.
-fn is_below(mut pid: i32, shim: Identity) -> bool {
+/// Whether a process runs as this user.
+fn is_of(pid: u32, uid: u32) -> bool {
+    let metadata = fs::metadata(format!("/proc/{pid}"));
+    metadata.is_ok_and(|metadata| metadata.is_some_and(|metadata| metadata.uid() == uid))
+}
+
+/// Whether a process descends from the shim of a run, or from the payload that a killed one left. Whoever loses a
+/// parent is handed to the shim.
+fn is_below(mut pid: i32, process: &Process) -> bool {
+    let roots = [process.shim, process.payload];
     // Each parent is read anew, so a process that goes away meanwhile must not make us walk for ever.
     for _ in 0..1000 {
         match identity::stat(pid) {
-            Ok(Some(stat)) if stat.identity == shim => return true,
+            Ok(Some(stat)) if roots.contains(&Some(stat.identity)) => return true,
             Ok(Some(stat)) if stat.parent > 0 => pid = stat.parent,
             _ => return false,
         }
@@ -150,7 +216,11 @@ fn is_below(mut pid: i32, shim: Identity) -> bool {
     false
 }
 
-fn describe(pid: u32) -> Listener {
+fn describe(socket: &Socket, pid: Option<u32>) -> Listener {
+    let uid = socket.uid;
+    let Some(pid) = pid else {
+        return Listener { pid, uid, command: String::new(), mark: None, process: None };
+    };
     let words = |bytes: Vec<u8>| {
         let text = String::from_utf8_lossy(&bytes).into_owned();
         text.split('\0').filter(|word| !word.is_empty()).map(str::to_owned).collect::<Vec<_>>()
@@ -164,6 +234,7 @@ fn describe(pid: u32) -> Listener {
     };
     Listener {
         pid: Some(pid),
+        uid,
         command: program::name(pid.cast_signed()),
         mark: variable(MARK_VARIABLE).and_then(|mark| Mark::parse(&mark)),
         process: variable(PROCESS_VARIABLE),
@@ -210,19 +281,80 @@ mod tests {
         let mut stdout = std::io::BufReader::new(other.stdout.take().unwrap());
         std::io::BufRead::read_line(&mut stdout, &mut up).unwrap();
         assert_eq!(up, "up\n");
-        let pids: Vec<_> = Listening::read()
-            .unwrap()
-            .listeners(port)
-            .unwrap()
-            .into_iter()
-            .map(|who| who.pid.unwrap())
-            .collect();
-        assert_eq!(pids.len(), 2, "{pids:?}");
+        let pids = || -> Vec<_> {
+            let listeners = Listening::read().unwrap().listeners(port).unwrap();
+            listeners.into_iter().map(|who| who.pid.unwrap()).collect()
+        };
+        assert_eq!(pids(), [std::process::id()], "whoever has another address is in nobody's way");
         assert!(holds(std::process::id(), port).unwrap());
         assert!(!holds(other.id(), port).unwrap());
         drop(here);
         assert!(!holds(std::process::id(), port).unwrap(), "not ours any more");
         other.kill().unwrap();
         other.wait().unwrap();
+    }
+
+    /// A program of nobody's that listens, and its port.
+    fn start_as_nobody() -> (std::process::Child, u16) {
+        let script = "my $s = IO::Socket::INET->new(LocalAddr => '127.0.0.1:0', Listen => 5) or die; \
+                      print $s->sockport, qq(\\n); close STDOUT; sleep 1000";
+        let mut program = std::process::Command::new("setpriv")
+            .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
+            .args(["perl", "-MIO::Socket::INET", "-e", script])
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut port = String::new();
+        let mut stdout = std::io::BufReader::new(program.stdout.take().unwrap());
+        std::io::BufRead::read_line(&mut stdout, &mut port).unwrap();
+        (program, port.trim().parse().unwrap())
+    }
+
+    /// Root may not look into the processes of others in many a container, and is told apart from them all the same.
+    #[test]
+    fn a_server_that_may_not_be_looked_into_is_known_by_whose_it_is() {
+        use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
+
+        // Whoever is not root has only the first process to try it on.
+        if !rustix::process::geteuid().is_root() {
+            assert!(sockets_of(1).is_err() && is_of(1, 0));
+            return;
+        }
+        let (mut program, port) = start_as_nobody();
+        let pid = program.id();
+        let process = |payload: u32| Process {
+            fingerprint: String::new(),
+            mark: String::new(),
+            log_path: std::path::PathBuf::new(),
+            restarts: 0,
+            failures: 0,
+            state: super::super::ProcessState::Ending,
+            instance: String::new(),
+            shim: None,
+            payload: Some(identity::of(payload.cast_signed()).unwrap()),
+            stop_signal: 15,
+            stop_grace_ms: 0,
+        };
+        let id: ProcessId = "infra-shared/postgres".parse().unwrap();
+        // What a thread may not do is its own affair.
+        std::thread::scope(|scope| {
+            let look = || {
+                let mut sets = capabilities(None).unwrap();
+                sets.effective.remove(CapabilitySet::SYS_PTRACE);
+                set_capabilities(None, sets).unwrap();
+                assert!(sockets_of(pid).is_err(), "it may not be looked into");
+                assert!(holds(pid, port).unwrap());
+                assert!(!holds(std::process::id(), port).unwrap());
+                let others = |process: &Process| {
+                    let listening = Listening::read().unwrap();
+                    listening.in_the_way(port, &id, Some(process)).unwrap().len()
+                };
+                assert_eq!(others(&process(pid)), 0);
+                assert_eq!(others(&process(std::process::id())), 1, "somebody else's");
+            };
+            scope.spawn(look).join().unwrap();
+        });
+        program.kill().unwrap();
+        program.wait().unwrap();
     }
 }

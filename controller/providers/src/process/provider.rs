@@ -13,7 +13,7 @@ use agent_harness_shim::{logs, signals, timestamp};
 use rustix::process::Signal;
 
 use super::backoff;
-use super::ports::{Listener, Listening};
+use super::ports::{self, Listener, Listening};
 use super::probe::{Prober, Run};
 use super::{Launch, Loss, Process, ProcessId, ProcessState, SuperviseError, Supervisor};
 use crate::mask::Mask;
@@ -87,7 +87,7 @@ impl ProcessProvider {
         match action {
             Action::Start(want) => self.start(mark, resource, id, want).await,
             Action::Respawn(want) => {
-                self.refuse_taken_ports(mark, &id, want)?;
+                self.refuse_taken_ports(&id, want)?;
                 let (signal, grace) = how_to_stop(&want.place);
                 self.supervisor.stop(&id, signal, grace).await?;
                 self.start(mark, resource, id, want).await
@@ -102,23 +102,14 @@ impl ProcessProvider {
     }
 
     /// Before a process is stopped for another: an edit to a port that a stranger has must not cost one that
-    /// works. What the installation itself started there is no stranger: two processes may swap their ports.
-    fn refuse_taken_ports(
-        &self,
-        mark: &Mark,
-        id: &ProcessId,
-        want: &Desired,
-    ) -> Result<(), SuperviseError> {
-        let process = self.supervisor.get(id)?;
-        let stranger = |who: &Listener| !who.is_of(&mark.installation);
-        match taken(id, process.as_ref(), want, &mut None, stranger) {
-            Ok(None) => Ok(()),
-            Ok(Some(who)) => Err(SuperviseError::PortTaken { who }),
-            Err(source) => {
-                let what = "see who has its ports";
-                Err(SuperviseError::System { id: id.clone(), what, source })
+    /// works.
+    fn refuse_taken_ports(&self, id: &ProcessId, want: &Desired) -> Result<(), SuperviseError> {
+        for (name, port) in &want.ports {
+            if let Some(who) = ports::stranger(&self.supervisor, id, *port)? {
+                return Err(SuperviseError::PortTaken { who: is_taken(name, *port, &who) });
             }
         }
+        Ok(())
     }
 
     async fn start(
@@ -222,7 +213,7 @@ impl ProcessProvider {
         let seen = match (seen, want) {
             (Some(running @ Observed::Running { .. }), _) => Some(running),
             (other, Some(want)) if !want.ports.is_empty() => {
-                match taken(id, process, want, listening, |_| true) {
+                match taken(id, process, want, listening) {
                     Ok(Some(who)) => Some(Observed::PortTaken(who)),
                     Ok(None) => other,
                     Err(error) => {
@@ -314,26 +305,27 @@ fn how_to_stop(place: &Place) -> (Signal, Duration) {
     (signal, Duration::from_millis(place.stop_grace_ms))
 }
 
-/// Which of its ports somebody else listens on who counts.
+/// Which of its ports somebody else has.
 fn taken(
     id: &ProcessId,
     process: Option<&Process>,
     want: &Desired,
     listening: &mut Option<Listening>,
-    counts: impl Fn(&Listener) -> bool,
 ) -> std::io::Result<Option<String>> {
     let listening = match listening {
         Some(listening) => listening,
         none => none.insert(Listening::read()?),
     };
     for (name, port) in &want.ports {
-        // What a killed shim or an ending tree left behind is ended before the next start.
-        let strangers = |who: &Listener| !who.is_part_of(id, process) && counts(who);
-        if let Some(who) = listening.listeners(*port)?.into_iter().find(strangers) {
-            return Ok(Some(format!("port {port} ({name}) is taken by {who}")));
+        if let Some(who) = listening.in_the_way(*port, id, process)?.first() {
+            return Ok(Some(is_taken(name, *port, who)));
         }
     }
     Ok(None)
+}
+
+fn is_taken(name: &str, port: u16, who: &Listener) -> String {
+    format!("port {port} ({name}) is taken by {who}")
 }
 
 /// Whether the folder that a process was started in was deleted since: the kernel says so in its link.

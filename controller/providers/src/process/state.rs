@@ -176,22 +176,31 @@ pub fn look(folder: &Path, boot: &str, lock: Lock) -> io::Result<Option<Process>
             ended(&mut process, record.started_at_ms, record.started_at_ms, false);
             ProcessState::Lost { why: Loss::HolderKilled, orphan, at_ms: record.started_at_ms }
         }
-        // A shim that has not written its record yet, or a start that was cut off before there was one.
-        (None, None) => match super::lock::try_lock(folder)? {
-            None => ProcessState::Starting,
-            Some(_free) => match files::read_json::<Record>(&folder.join(RECORD_FILE)) {
-                // It came and went between the two looks.
-                Ok(Some(again)) if again.instance == process.instance => ProcessState::Starting,
-                Err(error) if !is_torn(&error) => return Err(error),
-                _ => ProcessState::Lost { why: Loss::StartCutOff, orphan: None, at_ms: 0 },
-            },
-        },
+        (None, None) => unrecorded(folder, &process.instance, lock)?,
     };
     Ok(Some(process))
 }
 
+/// A shim that has not written its record yet, or a start that was cut off before there was one.
+fn unrecorded(folder: &Path, instance: &str, lock: Lock) -> io::Result<ProcessState> {
+    let free = match lock {
+        Lock::Ours => None,
+        Lock::Unknown => super::lock::try_lock(folder)?,
+    };
+    if lock == Lock::Unknown && free.is_none() {
+        return Ok(ProcessState::Starting);
+    }
+    match files::read_json::<Record>(&folder.join(RECORD_FILE)) {
+        // It came and went between the two looks.
+        Ok(Some(again)) if again.instance == instance => Ok(ProcessState::Starting),
+        Err(error) if !is_torn(&error) => Err(error),
+        _ => Ok(ProcessState::Lost { why: Loss::StartCutOff, orphan: None, at_ms: 0 }),
+    }
+}
+
 /// Reads a file of the run folder. Files are renamed into their place, so half of one was left by a power cut
-/// before its content was on the disk. Nobody lives who belongs to it then, and it is as good as none.
+/// before its content was on the disk. Nobody lives who belongs to it then, and it is as good as none. A whole one
+/// that says something else than we know is another version's.
 fn read<T: DeserializeOwned>(folder: &Path, file: &str, lock: Lock) -> io::Result<Option<T>> {
     match files::read_json(&folder.join(file)) {
         Err(error) if is_torn(&error) => {
@@ -203,7 +212,8 @@ fn read<T: DeserializeOwned>(folder: &Path, file: &str, lock: Lock) -> io::Resul
 }
 
 fn is_torn(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof)
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<serde_json::Error>());
+    inner.is_some_and(|error| error.is_eof() || error.is_syntax())
 }
 
 fn ended(process: &mut Process, started_ms: u64, at_ms: u64, requested: bool) {

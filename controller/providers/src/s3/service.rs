@@ -14,6 +14,7 @@ use super::error::S3Error;
 use super::remote::Remote;
 use crate::Class;
 use crate::fs;
+use crate::mask::Mask;
 use crate::object_store::{RootKey, SecretText, StoreConfig, StoreError};
 use crate::process::Supervisor;
 use crate::provider::Context;
@@ -92,6 +93,21 @@ impl Backend for ObjectStore {
         })
     }
 
+    fn secrets(want: &EmbeddedObjectStore) -> Mask {
+        Mask::of_secrets([&want.secret_key])
+    }
+
+    /// Our server proves who it is at each use: there is nothing to open.
+    fn up(
+        &self,
+        _cx: &Context<'_>,
+        _infra: &str,
+        _want: Option<&EmbeddedObjectStore>,
+        _pid: u32,
+    ) -> Result<(), S3Error> {
+        Ok(())
+    }
+
     async fn answers(
         &self,
         cx: &Context<'_>,
@@ -118,7 +134,7 @@ impl Backend for ObjectStore {
         matches!(error, S3Error::Unreachable { .. } | S3Error::Impostor { .. })
     }
 
-    /// Our server proves who it is at each use: there is nothing to close.
+    /// As little is there to close.
     fn down(&self, _cx: &Context<'_>, _infra: &str, _want: Option<&EmbeddedObjectStore>) {}
 
     /// All of it lies in the root.

@@ -10,6 +10,7 @@ use agent_harness_model::kinds::service::Runtime;
 use rustix::process::Signal;
 
 use crate::Class;
+use crate::mask::Mask;
 use crate::provider::Context;
 
 /// How a server runs, in the words of its backend.
@@ -65,6 +66,18 @@ pub trait Backend: Sized + Send + Sync {
         id: &ResourceId,
         want: &Self::Embedded,
     ) -> impl Future<Output = Result<Program, Self::Error>> + Send;
+
+    /// What of its settings nobody may see who reads its last words.
+    fn secrets(want: &Self::Embedded) -> Mask;
+
+    /// Told which process of ours runs, on whose data; also of one that has other settings, or is about to go.
+    fn up(
+        &self,
+        cx: &Context<'_>,
+        infra: &str,
+        want: Option<&Self::Embedded>,
+        pid: u32,
+    ) -> Result<(), Self::Error>;
 
     /// Whether the process answers, as the server that it should be.
     fn answers(

@@ -8,7 +8,8 @@ use agent_harness_model::kinds::service::Observed;
 use agent_harness_model::world::ApplyError;
 use agent_harness_shim::timestamp;
 
-use crate::process::{Loss, Process, ProcessState, Supervisor, exit, ports, process_id};
+use crate::process::ports::Listening;
+use crate::process::{Loss, Process, ProcessState, Supervisor, exit, process_id};
 
 /// What became of an embedded server's process.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,10 +47,10 @@ pub fn look(
     };
     let down = !matches!(look, Look::Running { .. } | Look::Down(Observed::Running { .. }));
     if let Some(port) = port.filter(|_| down) {
-        let who = ports::listener(port)
+        let who = Listening::read()
+            .and_then(|listening| listening.in_the_way(port, &process, found.as_ref()))
             .map_err(|error| format!("cannot see who listens on port {port}: {error}"))?;
-        // What a killed shim left behind is ended before the next start.
-        if let Some(who) = who.filter(|who| !who.is_part_of(&process, found.as_ref())) {
+        if let Some(who) = who.first() {
             return Ok(Look::Down(Observed::PortTaken(who.to_string())));
         }
     }

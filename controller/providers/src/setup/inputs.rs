@@ -67,22 +67,33 @@ impl Inputs {
             metadata.ctime(),
             metadata.ctime_nsec(),
         );
+        self.once(path, stamp, || {
+            read(path).map_err(|source| {
+                fs::FsError { op: fs::Op::Read, path: path.to_path_buf(), source }.into()
+            })
+        })
+        .map(Some)
+    }
+
+    /// What is known of a file with this stamp, else what reading it gives.
+    fn once(
+        &self,
+        path: &Path,
+        stamp: Stamp,
+        read: impl FnOnce() -> Result<String, RunError>,
+    ) -> Result<String, RunError> {
         let known = {
             let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             known.get(path).filter(|(then, _)| *then == stamp).map(|(_, content)| content.clone())
         };
-        if known.is_some() {
-            return Ok(known);
+        if let Some(content) = known {
+            return Ok(content);
         }
         // Not under the lock: other agents' inputs are looked at meanwhile.
-        let content = read(path).map_err(|source| fs::FsError {
-            op: fs::Op::Read,
-            path: path.to_path_buf(),
-            source,
-        })?;
+        let content = read()?;
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         known.insert(path.to_path_buf(), (stamp, content.clone()));
-        Ok(Some(content))
+        Ok(content)
     }
 
     /// Forgets the files of a worktree that left.

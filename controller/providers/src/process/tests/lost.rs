@@ -141,3 +141,37 @@ async fn files_that_a_power_cut_emptied_are_as_good_as_none() {
     assert_eq!(bench.pid("a/x"), pid);
     bench.stop("a/x").await;
 }
+
+#[tokio::test]
+async fn a_whole_file_that_is_not_understood_is_not_taken_for_none() {
+    let bench = Bench::new();
+    let launch = bench.launch("a/x", "exec sleep 1000");
+    bench.supervisor.start(&launch).await.unwrap();
+    bench.stop("a/x").await;
+    bench.supervisor.forget(&launch.id).await.unwrap();
+    let folder = bench.path("run/a~x");
+    crate::fs::create_dir_all(&folder, 0o700).unwrap();
+    crate::fs::write_atomic(folder.join("launch.json"), "{\"version\": 99}", 0o600).unwrap();
+    let error = bench.supervisor.get(&launch.id).unwrap_err();
+    assert!(matches!(error, SuperviseError::Unknown { .. }), "{error}");
+    let error = bench.supervisor.start(&launch).await.unwrap_err();
+    assert!(matches!(error, SuperviseError::Unknown { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn whoever_has_the_lock_is_not_taken_for_another_one_that_starts() {
+    let bench = Bench::new();
+    let launch = bench.launch("a/x", "exec sleep 1000");
+    bench.supervisor.start(&launch).await.unwrap();
+    bench.stop("a/x").await;
+    let folder = bench.path("run/a~x");
+    let held = until(|| super::super::lock::try_lock(&folder).unwrap()).await;
+    for file in ["shim.json", "exit.json"] {
+        crate::fs::remove_file_if_exists(folder.join(file)).unwrap();
+    }
+    let look = |lock| state::look(&folder, "boot", lock).unwrap().unwrap().state;
+    assert_eq!(look(state::Lock::Unknown), ProcessState::Starting);
+    let lost = ProcessState::Lost { why: Loss::StartCutOff, orphan: None, at_ms: 0 };
+    assert_eq!(look(state::Lock::Ours), lost);
+    drop(held);
+}

@@ -286,6 +286,50 @@ async fn a_child_without_our_mark_that_has_the_port_is_part_of_its_process() {
     world.converge(&AnyTarget::Gone).await;
 }
 
+/// Whoever listens on another address of the machine is in nobody's way at `localhost`, neither of what runs nor of
+/// what is to come in its place.
+#[tokio::test]
+async fn a_stranger_on_another_address_holds_up_no_respawn() {
+    let port = free_port();
+    let _stranger = TcpListener::bind(("127.0.0.9", port)).unwrap();
+    let mut world = World::new(&listen_on(port));
+    world.want.ports = vec![("api".to_owned(), port)];
+    world.want.ready = Some(Probe { check: Check::Tcp { port }, period_ms: 50, timeout_ms: 9_000 });
+    world.converge(&world.present()).await;
+    let pid = world.pid().await;
+    world.want.fingerprint = "two".to_owned();
+    world.converge(&world.present()).await;
+    assert_ne!(world.pid().await, pid);
+    world.converge(&AnyTarget::Gone).await;
+}
+
+#[tokio::test]
+async fn a_stranger_with_a_copy_of_our_environment_is_a_stranger() {
+    let old = free_port();
+    let mut world = World::new(&listen_on(old));
+    world.want.ports = vec![("api".to_owned(), old)];
+    world.converge(&world.present()).await;
+    let pid = world.pid().await;
+    let new = free_port();
+    let mut stranger = std::process::Command::new("/bin/sh")
+        .args(["-c", &listen_on(new)])
+        .env("HARNESS_MARK", &world.bench.mark)
+        .env("HARNESS_PROCESS", "agent-3.456789ab/worker")
+        .spawn()
+        .unwrap();
+    until(|| listener(new).unwrap()).await;
+    world.want.fingerprint = "two".to_owned();
+    world.want.command.argv = shell(&listen_on(new));
+    world.want.ports = vec![("api".to_owned(), new)];
+    let Verdict::Change(steps) = world.verdict(world.present()).await else { panic!("a respawn") };
+    let error = world.apply(&steps[0].0).await.unwrap_err();
+    assert_eq!(error.class, Class::Conflict, "{error}");
+    assert_eq!(world.pid().await, pid, "the old one runs on");
+    stranger.kill().unwrap();
+    stranger.wait().unwrap();
+    world.converge(&AnyTarget::Gone).await;
+}
+
 #[tokio::test]
 async fn two_processes_of_ours_can_swap_their_ports() {
     let mut one = World::new("");
@@ -335,7 +379,14 @@ async fn two_processes_of_ours_can_swap_their_ports() {
 #[tokio::test]
 async fn an_orphan_that_has_the_port_is_replaced_and_no_conflict() {
     let port = free_port();
-    let mut world = World::new(&listen_on(port));
+    orphan_is_replaced(port, &listen_on(port)).await;
+    // A server that wrote over its environment, as it is started by many a script.
+    let listen = listen_on(port).replacen("exec ", "", 1);
+    orphan_is_replaced(port, &format!("env -i PATH=/usr/bin {listen} & wait")).await;
+}
+
+async fn orphan_is_replaced(port: u16, script: &str) {
+    let mut world = World::new(script);
     world.want.ports = vec![("api".to_owned(), port)];
     world.want.ready = Some(Probe { check: Check::Tcp { port }, period_ms: 50, timeout_ms: 9_000 });
     world.converge(&world.present()).await;

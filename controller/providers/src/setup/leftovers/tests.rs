@@ -30,7 +30,7 @@ fn start(mark: &str, folder: &Path) -> (Child, Identity) {
          exec setpriv --reuid={NOBODY} --regid={NOBODY} --clear-groups sleep 600",
         pid.display()
     );
-    let step = Command::new("/bin/sh")
+    let mut step = Command::new("/bin/sh")
         .args(["-c", &script])
         .env(MARK_VARIABLE, mark)
         .env(STEP_VARIABLE, "step")
@@ -40,8 +40,11 @@ fn start(mark: &str, folder: &Path) -> (Child, Identity) {
         .spawn()
         .unwrap();
     let comm = format!("/proc/{}/comm", step.id());
+    let deadline = Instant::now() + Duration::from_secs(30);
     while crate::fs::read_to_string(&comm).unwrap().trim() != "sleep" {
-        std::thread::yield_now();
+        assert_eq!(step.try_wait().unwrap(), None, "it has ended");
+        assert!(Instant::now() < deadline, "it does not begin");
+        std::thread::sleep(Duration::from_millis(1));
     }
     let pid = crate::fs::read_to_string(&pid).unwrap().trim().parse().unwrap();
     (step, identity::of(pid).unwrap())
@@ -49,10 +52,14 @@ fn start(mark: &str, folder: &Path) -> (Child, Identity) {
 
 #[test]
 fn what_is_not_ours_to_end_is_left_and_told_and_holds_up_nothing_else() {
+    // Whoever is not root has only the first process to try it on, which takes this signal for nothing.
+    let first = identity::of(1).unwrap();
+    let may_not = || send(&[first], Signal::CONT).unwrap();
     if !rustix::process::geteuid().is_root() {
-        eprintln!("not run: only root can start what another user may not end");
+        assert_eq!(may_not(), BTreeSet::from([first]));
         return;
     }
+    assert_eq!(as_nobody(may_not), BTreeSet::from([first]));
     let folder = tempfile::tempdir().unwrap();
     let installation = format!("leftovers-{}", std::process::id());
     let mark = format!("agent-harness:{installation}:u");

@@ -140,13 +140,22 @@ impl Sink {
         Ok(())
     }
 
-    /// The new file first: on any failure the current one is used on, where it is, for as long again. A log that
-    /// is too long beats none, and one that is rotated at each write loses all but the last lines.
+    /// On any failure the current file is used on, where it is, for as long again. A log that is too long beats none,
+    /// and one that is rotated at each write loses all but the last lines.
+    fn rotate(&mut self) {
+        match self.begin_next() {
+            Ok((file, size)) => (self.file, self.size) = (file, size),
+            Err(_) => self.size = 0,
+        }
+    }
+
+    /// The new file first, and its name last: what cannot be moved on is not written over, and what has the name
+    /// of the log is what is written to.
     #[allow(
         clippy::disallowed_methods,
         reason = "every error is the same: the current file is used on"
     )]
-    fn rotate(&mut self) {
+    fn begin_next(&self) -> io::Result<(File, u64)> {
         let named = |ending: &str| {
             let mut name = self.spec.path.clone().into_os_string();
             name.push(ending);
@@ -155,21 +164,30 @@ impl Sink {
         let next = named(".next");
         // One that a shim left which was killed right here.
         let _ = fs::remove_file(&next);
-        let Ok((file, size)) = open_file(next.as_ref()) else {
-            self.size = 0;
-            return;
-        };
-        for number in (1..self.spec.files.saturating_sub(1)).rev() {
-            let _ = fs::rename(named(&format!(".{number}")), named(&format!(".{}", number + 1)));
+        let opened = open_file(next.as_ref())?;
+        let kept = self.spec.files.saturating_sub(1);
+        let moved = (1..kept)
+            .rev()
+            .map(|number| (named(&format!(".{number}")), named(&format!(".{}", number + 1))))
+            .try_for_each(|(from, to)| match fs::rename(from, to) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+                _ => Ok(()),
+            })
+            .and_then(|()| match kept {
+                0 => Ok(()),
+                _ => fs::rename(&self.spec.path, named(".1")),
+            })
+            .and_then(|()| {
+                fs::rename(&next, &self.spec.path).inspect_err(|_| {
+                    if kept > 0 {
+                        let _ = fs::rename(named(".1"), &self.spec.path);
+                    }
+                })
+            });
+        if moved.is_err() {
+            let _ = fs::remove_file(&next);
         }
-        if self.spec.files > 1 {
-            let _ = fs::rename(&self.spec.path, named(".1"));
-        }
-        if fs::rename(&next, &self.spec.path).is_ok() {
-            (self.file, self.size) = (file, size);
-        } else {
-            self.size = 0;
-        }
+        moved.map(|()| opened)
     }
 }
 

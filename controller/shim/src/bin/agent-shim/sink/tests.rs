@@ -157,3 +157,33 @@ fn a_rotation_that_is_not_possible_keeps_all_that_is_there() {
     assert_eq!(names(), ["api.log", "api.log.1", "api.log.2"]);
     assert!(fs::metadata(&path).unwrap().len() <= 300, "it goes on as before");
 }
+
+#[test]
+fn what_cannot_be_moved_on_is_not_written_over() {
+    // A folder has the name that the older log, or the current one, is to get.
+    for blocked in ["api.log.2", "api.log.1"] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("api.log");
+        let mut sink = sink(&path, 300, if blocked == "api.log.2" { 3 } else { 2 });
+        if blocked == "api.log.2" {
+            // Until there is one older log.
+            for number in 0.. {
+                sink.feed(Stream::Stdout, format!("line {number}\n").as_bytes());
+                if folder.path().join("api.log.1").exists() {
+                    break;
+                }
+            }
+        }
+        let before = texts(&Follower::open(&path, From::default()).unwrap().1);
+        fs::create_dir_all(folder.path().join(blocked).join("x")).unwrap();
+        for number in 100..150 {
+            sink.feed(Stream::Stdout, format!("line {number}\n").as_bytes());
+        }
+        fs::remove_dir(folder.path().join(blocked).join("x")).unwrap();
+        fs::remove_dir(folder.path().join(blocked)).unwrap();
+        let expected = (100..150).map(|number| format!("line {number}"));
+        let expected: Vec<String> = before.into_iter().chain(expected).collect();
+        let after = texts(&Follower::open(&path, From::default()).unwrap().1);
+        assert_eq!(after, expected, "{blocked}");
+    }
+}

@@ -12,7 +12,13 @@
 #[path = "../e2e/harness.rs"]
 #[allow(dead_code, reason = "the tests use all of it")]
 mod harness;
+#[path = "../e2e/host.rs"]
+#[allow(dead_code, reason = "the tests use all of it")]
+mod host;
 mod probe;
+#[path = "../e2e/store.rs"]
+#[allow(dead_code, reason = "the tests use all of it")]
+mod store;
 
 use std::fs;
 use std::io::Write as _;
@@ -23,7 +29,8 @@ use std::time::{Duration, Instant};
 use agent_harness_model::plan::plan;
 use agent_harness_testkit::driver::{Crash, Driver};
 use agent_harness_testkit::specs::{Agent, Specs};
-use harness::{Site, http, programs, succeed};
+use harness::{Site, programs, succeed};
+use host::http;
 use probe::{Process, post};
 
 /// How often what can be repeated is repeated.

@@ -4,8 +4,8 @@
 use std::fs;
 use std::process::Command;
 
-use super::harness::{Site, http, succeed, text};
-use super::store::Store;
+use super::harness::{Site, succeed};
+use super::host::http;
 
 #[test]
 #[expect(clippy::disallowed_methods, reason = "the wrapper belongs to the product")]
@@ -37,9 +37,7 @@ fn what_somebody_broke_is_put_right() {
     site.ready("agent-1");
 
     // The bucket removed, with all that was in it.
-    let secret = fs::read_to_string(site.state().join("secrets/infra-shared-object-store"));
-    let admin = Store::new(site.store, "harness-root", secret.unwrap().trim());
-    admin.remove("agent-1");
+    site.admin().remove("agent-1");
     site.eventually("the bucket to be made again", || {
         let put = http(site.api + 10, "PUT", "/api/v1/notes/1/attachment", "bytes").ok()?;
         (put.0 == 204).then_some(())
@@ -96,43 +94,4 @@ fn a_bad_edit_changes_nothing_and_says_where() {
     });
     assert_eq!(after[..2], before[0][..2]);
     assert_eq!(site.processes(2), before[1]);
-}
-
-/// Things that look like ours and do not carry our mark.
-#[test]
-#[expect(clippy::disallowed_methods, reason = "the wrapper belongs to the product")]
-fn what_is_not_ours_is_never_touched() {
-    let mut site = Site::new();
-    fs::remove_file(site.specs().join("agent-1.yaml")).unwrap();
-    site.start();
-    site.ready("agent-2");
-    site.sql("postgres", "CREATE DATABASE agent_1");
-    site.sql("agent_1", "CREATE TABLE precious (n integer)");
-    let foreign = site.worktree("agent-4");
-    fs::create_dir_all(&foreign).unwrap();
-    fs::write(foreign.join("precious.txt"), "precious\n").unwrap();
-    for number in [1, 4] {
-        let spec = format!(
-            "apiVersion: agent-harness.dev/v1alpha1\nkind: Agent\nmetadata: {{name: agent-{number}}}\nspec: {{stack: hello}}\n"
-        );
-        site.write_spec(&format!("agent-{number}.yaml"), &spec);
-    }
-    let conflicts = [
-        ("agent-1", "conflict: agent_1 is there already"),
-        ("agent-4", "worktrees/agent-4 is a folder with something in it"),
-    ];
-    for (agent, conflict) in conflicts {
-        site.eventually("the conflict to be shown", || {
-            let output = site.ctl(&["describe", agent]);
-            text(&output.stdout).contains(conflict).then_some(())
-        });
-    }
-    for agent in ["1", "4"] {
-        site.ctl_ok(&["delete", agent, "--purge", "--yes"]);
-        site.wait(&format!("agent-{agent}"), "deleted");
-    }
-    assert_eq!(site.sql("agent_1", "SELECT count(*) FROM precious"), "0");
-    assert_eq!(fs::read_to_string(foreign.join("precious.txt")).unwrap(), "precious\n");
-    assert_eq!(http(site.api + 20, "GET", "/api/v1/health", "").unwrap().0, 200);
-    site.sql("postgres", "DROP DATABASE agent_1");
 }

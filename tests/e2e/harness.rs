@@ -5,20 +5,20 @@
 #![expect(clippy::disallowed_methods, reason = "the wrapper belongs to the product")]
 
 use std::fs;
-use std::io::{Read as _, Write as _};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
-use agent_harness_providers::process::ports::listener;
 use serde_json::Value;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgRow};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, Row as _};
 use tempfile::TempDir;
+
+use super::host::{Disk, free_ports};
+use super::store::Store;
 
 /// How long anything may take that a person would wait for.
 pub const PATIENCE: Duration = Duration::from_secs(120);
@@ -181,8 +181,19 @@ impl Site {
 
     /// Starts the controller with more in its environment.
     pub fn start_with(&mut self, env: &[(&str, &str)]) {
-        let command = self.command(self.programs().join("controller"));
-        self.begin(command, env);
+        let mut command = self.controller();
+        command.arg("run").args(self.specs_argument()).envs(env.iter().copied());
+        self.begin(command);
+    }
+
+    /// The controller's program, to be told what to do.
+    pub fn controller(&self) -> Command {
+        self.command(self.programs().join("controller"))
+    }
+
+    /// Which folder of specs it is about.
+    pub fn specs_argument(&self) -> [std::ffi::OsString; 2] {
+        ["--specs".into(), self.specs().into()]
     }
 
     /// Lets all that is still to be started run as a user without any rights, where this is root.
@@ -201,34 +212,25 @@ impl Site {
         self.user = Some(bin);
     }
 
-    /// Puts the state folder on a disk of its own, for which this has to be root.
+    /// Puts the state folder on a disk of its own.
     pub fn state_on_a_disk(&mut self, megabytes: u32) {
-        let folder = self.state();
-        fs::create_dir_all(&folder).unwrap();
-        let size = format!("size={megabytes}m,mode=755");
-        succeed(Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(&folder));
-        self.disk = Some(Disk(folder));
+        self.disk = Some(Disk::mount(self.state(), megabytes));
     }
 
     fn programs(&self) -> PathBuf {
         self.user.clone().unwrap_or_else(programs)
     }
 
-    fn begin(&mut self, mut command: Command, env: &[(&str, &str)]) {
+    /// Lets a command be the controller that runs.
+    pub fn begin(&mut self, mut command: Command) {
         assert!(self.controller.is_none(), "the controller runs already");
         let log = fs::OpenOptions::new().create(true).append(true).open(self.log()).unwrap();
-        let child = command
-            .args(["run", "--specs"])
-            .arg(self.specs())
-            .envs(env.iter().copied())
-            .stdout(log.try_clone().unwrap())
-            .stderr(log)
-            .spawn()
-            .unwrap();
+        let child = command.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
         self.controller = Some(child);
     }
 
-    fn log(&self) -> PathBuf {
+    /// What the controller prints.
+    pub fn log(&self) -> PathBuf {
         self.folder.path().join("controller.log")
     }
 
@@ -237,6 +239,19 @@ impl Site {
         let mut child = self.controller.take().expect("the controller runs");
         child.kill().unwrap();
         child.wait().unwrap();
+    }
+
+    /// Asks the controller to end, as `kill` does, and waits until it has.
+    pub fn terminate(&mut self) -> ExitStatus {
+        let child = self.controller.as_ref().expect("the controller runs");
+        succeed(Command::new("kill").arg(child.id().to_string()));
+        assert!(self.ended_or(|_| false));
+        *self.ends.last().unwrap()
+    }
+
+    /// The signal that ended the last controller.
+    pub fn ended_by(&self) -> Option<i32> {
+        self.ends.last().and_then(ExitStatus::signal)
     }
 
     /// Waits until the controller has ended by itself, or `otherwise` holds; whether it ended.
@@ -259,7 +274,14 @@ impl Site {
 
     /// Runs `ctl`.
     pub fn ctl(&self, arguments: &[&str]) -> Output {
-        self.command(self.programs().join("ctl")).args(arguments).output().unwrap()
+        self.ctl_command(arguments).output().unwrap()
+    }
+
+    /// A `ctl` that does not run yet.
+    pub fn ctl_command(&self, arguments: &[&str]) -> Command {
+        let mut command = self.command(self.programs().join("ctl"));
+        command.args(arguments);
+        command
     }
 
     /// Runs `ctl`, which has to succeed; what it printed.
@@ -345,57 +367,42 @@ impl Site {
         report + "--- the controller's log\n" + &log[from..]
     }
 
-    /// The processes of an agent of the hello app: what each is, its pid and when it started.
-    pub fn processes(&self, agent: u16) -> Vec<(String, u32, String)> {
-        let port = format!("PORT={}", self.api + agent * 10);
-        let mut found = Vec::new();
-        for entry in fs::read_dir("/proc").unwrap().flatten() {
-            let Ok(pid) = entry.file_name().to_string_lossy().parse::<u32>() else { continue };
-            let read = |name: &str| fs::read(entry.path().join(name)).unwrap_or_default();
-            let (command, environment) = (read("cmdline"), read("environ"));
-            let words: Vec<_> = command.split(|byte| *byte == 0).map(text).collect();
-            let is_hello = words.first().is_some_and(|program| program.ends_with("/hello"));
-            if is_hello && environment.split(|byte| *byte == 0).any(|line| line == port.as_bytes())
-            {
-                // The 22nd field, counted from behind the name, which may hold anything.
-                let stat = text(&read("stat"));
-                let started = stat.rsplit(')').next().and_then(|rest| rest.split(' ').nth(20));
-                found.push((words[1].clone(), pid, started.unwrap_or_default().to_owned()));
-            }
-        }
-        found.sort();
-        found
+    /// A secret out of the state folder.
+    pub fn secret(&self, name: &str) -> String {
+        let path = self.state().join("secrets").join(name);
+        fs::read_to_string(path).unwrap().trim().to_owned()
+    }
+
+    /// The shared object store, as its administrator sees it.
+    pub fn admin(&self) -> Store {
+        Store::new(self.store, "harness-root", &self.secret("infra-shared-object-store"))
     }
 
     /// Runs SQL as the administrator of the shared server; what comes of it, a line for each row.
     pub fn sql(&self, database: &str, sql: &str) -> String {
-        let password =
-            fs::read_to_string(self.state().join("secrets/infra-shared-postgres")).unwrap();
-        let login = self.login("postgres", password.trim()).database(database);
+        self.try_sql(database, sql).unwrap_or_else(|error| panic!("{sql}: {error}"))
+    }
+
+    /// The same, where the server may be away.
+    pub fn try_sql(&self, database: &str, sql: &str) -> Result<String, sqlx::Error> {
+        let password = self.secret("infra-shared-postgres");
+        let login = self.login("postgres", &password).database(database);
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let rows = runtime.block_on(async {
             let mut server = PgConnection::connect_with(&login).await?;
             server.fetch_all(sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))).await
-        });
-        let rows = rows.unwrap_or_else(|error| panic!("{sql}: {error}"));
+        })?;
         let line = |row: PgRow| -> String {
             let value = |index| row.try_get_raw(index).unwrap().as_str().unwrap_or("").to_owned();
             (0..row.len()).map(value).collect::<Vec<_>>().join("|")
         };
-        rows.into_iter().map(line).collect::<Vec<_>>().join("\n")
+        Ok(rows.into_iter().map(line).collect::<Vec<_>>().join("\n"))
     }
 
     /// How a role gets into the shared server.
     pub fn login(&self, role: &str, password: &str) -> PgConnectOptions {
         let options = PgConnectOptions::new_without_pgpass().host("127.0.0.1").port(self.postgres);
         options.username(role).password(password)
-    }
-}
-
-impl Site {
-    /// The process that listens on a port.
-    pub fn pid_on(port: u16) -> u32 {
-        listener(port).unwrap().and_then(|listener| listener.pid).expect("somebody listens")
     }
 
     /// Ends everything.
@@ -404,11 +411,7 @@ impl Site {
             let _ = child.kill();
             let _ = child.wait();
         }
-        let down = self
-            .command(self.programs().join("controller"))
-            .args(["down", "--purge", "--yes"])
-            .output()
-            .unwrap();
+        let down = self.controller().args(["down", "--purge", "--yes"]).output().unwrap();
         assert!(
             down.status.success() || std::thread::panicking(),
             "controller down: {}{}",
@@ -427,31 +430,6 @@ impl Drop for Site {
     }
 }
 
-/// A file system that is mounted there.
-struct Disk(PathBuf);
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("--lazy").arg(&self.0).status();
-    }
-}
-
-/// The answer to one HTTP request: status and body.
-pub fn http(port: u16, method: &str, path: &str, body: &str) -> std::io::Result<(u16, String)> {
-    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
-    write!(
-        stream,
-        "{method} {path} HTTP/1.0\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-        body.len()
-    )?;
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer)?;
-    let answer = text(&answer);
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
-    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
-    Ok((status, body.to_owned()))
-}
-
 /// Runs a command that has to succeed.
 pub fn succeed(command: &mut Command) -> Output {
     let output = command.output().unwrap();
@@ -462,29 +440,6 @@ pub fn succeed(command: &mut Command) -> Output {
 /// Bytes as text.
 pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
-}
-
-/// Two ports for servers, and two bases whose agents 1 to 9 are free, below those that the system hands out.
-/// Each block is handed out once per test run, so that tests at the same time do not meet; runs at the same time
-/// begin at different ones.
-fn free_ports() -> [u16; 4] {
-    const BLOCKS: u16 = 60;
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let first = u16::try_from(std::process::id() % u32::from(BLOCKS)).unwrap();
-    loop {
-        let turn = NEXT.fetch_add(1, Ordering::SeqCst);
-        assert!(turn < BLOCKS, "no free ports from 20000 to 32000");
-        let block = 20_000 + (first + turn) % BLOCKS * 200;
-        let ports = [block, block + 1, block + 2, block + 102];
-        let agents = (1..10).flat_map(|n| [ports[2] + n * 10, ports[3] + n * 10]);
-        if ports.into_iter().chain(agents).all(is_free) {
-            return ports;
-        }
-    }
-}
-
-fn is_free(port: u16) -> bool {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
 }
 
 /// The files of a folder, without its folders.

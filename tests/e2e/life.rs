@@ -1,6 +1,7 @@
 //! The life of an agent: it comes, works apart from the others, goes, and comes back with what it had.
 
-use super::harness::{Site, http, programs, text};
+use super::harness::{Site, programs, text};
+use super::host::http;
 
 #[test]
 fn agents_come_work_apart_and_come_back() {

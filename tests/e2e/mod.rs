@@ -3,10 +3,17 @@
 
 mod bad_input;
 mod drift;
+mod edits;
+mod ends;
 mod exchange;
+mod external;
 mod faults;
+mod generations;
 mod harness;
+mod host;
 mod isolation;
 mod life;
 mod stop;
 mod store;
+mod strangers;
+mod verbs;

@@ -1,8 +1,12 @@
 //! The object store as a client sees it.
 
+use std::collections::BTreeMap;
+
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
 use tokio::runtime::Runtime;
+
+use super::harness::text;
 
 /// A client with one key.
 pub struct Store {
@@ -32,6 +36,44 @@ impl Store {
     /// Whether the key may make a bucket.
     pub fn makes(&self, bucket: &str) -> bool {
         self.runtime.block_on(self.client.create_bucket().bucket(bucket).send()).is_ok()
+    }
+
+    /// The names of all buckets that the key may see.
+    pub fn buckets(&self) -> Vec<String> {
+        let list = self.runtime.block_on(self.client.list_buckets().send()).unwrap();
+        let mut names: Vec<_> =
+            list.buckets().iter().map(|bucket| bucket.name().unwrap().to_owned()).collect();
+        names.sort();
+        names
+    }
+
+    /// What is in a bucket: each key, and what the object holds.
+    pub fn objects(&self, bucket: &str) -> BTreeMap<String, String> {
+        self.runtime.block_on(async {
+            let list = self.client.list_objects_v2().bucket(bucket).send().await.unwrap();
+            let mut objects = BTreeMap::new();
+            for object in list.contents() {
+                let key = object.key().unwrap();
+                let got = self.client.get_object().bucket(bucket).key(key).send().await.unwrap();
+                let bytes = got.body.collect().await.unwrap().to_vec();
+                objects.insert(key.to_owned(), text(&bytes));
+            }
+            objects
+        })
+    }
+
+    /// Writes an object.
+    pub fn put(&self, bucket: &str, key: &str, text: &str) {
+        let body = text.as_bytes().to_vec().into();
+        let put = self.client.put_object().bucket(bucket).key(key).body(body).send();
+        self.runtime.block_on(put).unwrap();
+    }
+
+    /// The tags of a bucket.
+    pub fn tags(&self, bucket: &str) -> BTreeMap<String, String> {
+        let tags = self.client.get_bucket_tagging().bucket(bucket).send();
+        let tags = self.runtime.block_on(tags).unwrap().tag_set;
+        tags.into_iter().map(|tag| (tag.key, tag.value)).collect()
     }
 
     /// Removes a bucket and everything in it.

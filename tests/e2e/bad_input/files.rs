@@ -71,6 +71,20 @@ fn a_bad_file_keeps_the_last_good_version() {
     site.edit("stack.yaml", "  infra: shared", "  infra: shared\n  infa: shared");
     story.push(format!("a broken Stack\n{}\n", until("infa", || said(&site, "stack/hello"))));
     assert_eq!(before, [site.processes(1), site.processes(2)]);
+    site.edit("stack.yaml", "  infra: shared\n  infa: shared", "  infra: shared");
+    site.ready("stack/hello");
+
+    // Neither does a template of theirs that names what nobody knows.
+    let template = site.repo().join("examples/hello/CLAUDE.agent.md");
+    let text = fs::read_to_string(&template).unwrap();
+    fs::write(&template, text.replace("${database.host}", "${database.hots}")).unwrap();
+    let told = until("database.hots", || said(&site, "agent-1"));
+    story.push(format!("undefined ${{…}} in a template file\n{told}\n"));
+    let written = fs::read_to_string(site.worktree("agent-1").join("CLAUDE.agent.md")).unwrap();
+    assert!(written.contains(" on 127.0.0.1:"), "{written}");
+    assert_eq!(before, [site.processes(1), site.processes(2)]);
+    fs::write(&template, text).unwrap();
+    site.eventually("all to be well", || (said(&site, "agent-1") == "Ready").then_some(()));
     insta::assert_snapshot!("in_the_place_of_a_good_file", story.join("\n"));
 }
 

@@ -31,8 +31,7 @@ impl Screen {
 
     fn redraw(&mut self, objects: &[Object], problems: &[String]) {
         let size = rustix::termios::tcgetwinsize(std::io::stdout());
-        let (columns, rows) = size.map_or((80, 24), |size| (size.ws_col, size.ws_row));
-        let (columns, rows) = (usize::from(columns).max(20), usize::from(rows).max(4));
+        let (columns, rows) = room(size.map_or((0, 0), |size| (size.ws_col, size.ws_row)));
         let mut text = drawing(objects, problems, columns);
         if anstream::AutoStream::choice(&std::io::stdout()) == anstream::ColorChoice::Never {
             text = anstream::adapter::strip_str(&text).to_string();
@@ -59,6 +58,12 @@ impl Screen {
         }
         self.told = now;
     }
+}
+
+/// The columns and rows of a terminal. One that does not know its size, as that of a container or a recorder, says 0.
+fn room((columns, rows): (u16, u16)) -> (usize, usize) {
+    let or = |said: u16, usual| if said == 0 { usual } else { usize::from(said) };
+    (or(columns, 80).max(20), or(rows, 24).max(4))
 }
 
 /// The table and what is below it, of the screen's width.
@@ -207,6 +212,13 @@ fn has_a_row(object: &Object) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_terminal_that_does_not_know_its_size_has_the_usual_one() {
+        assert_eq!(room((0, 0)), (80, 24));
+        assert_eq!(room((120, 0)), (120, 24));
+        assert_eq!(room((3, 2)), (20, 4));
+    }
 
     #[test]
     fn colours_take_no_room() {

@@ -103,8 +103,9 @@ impl JsonSchema for Value {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "description": "Text written in place, in which `${…}` is replaced, or \
-                `{secret: NAME}` for a secret that the controller keeps outside the spec and \
-                generates once when it does not exist.",
+                `{secret: NAME}` for a secret that the controller keeps outside the spec, in \
+                `secrets/spec-NAME` of its state folder, and generates once when that file does not \
+                exist; write the file for a secret of your own.",
             "anyOf": [
                 {"type": ["string", "number", "boolean"]},
                 {

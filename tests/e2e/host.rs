@@ -1,0 +1,119 @@
+//! This host as everybody sees it: its ports, its processes, and the disks that a test puts there.
+
+#![expect(clippy::disallowed_methods, reason = "the wrapper belongs to the product")]
+
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::atomic::{AtomicU16, Ordering};
+
+use agent_harness_providers::process::ports::listener;
+
+use super::harness::{Site, succeed, text};
+
+/// When a process started, in the kernel's own unit; nothing when there is none.
+pub fn started(pid: u32) -> String {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The 22nd field, counted from behind the name, which may hold anything.
+    let started = stat.rsplit(')').next().and_then(|rest| rest.split(' ').nth(20));
+    started.unwrap_or_default().to_owned()
+}
+
+impl Site {
+    /// The processes of an agent of the hello app: what each is, its pid and when it started.
+    pub fn processes(&self, agent: u16) -> Vec<(String, u32, String)> {
+        let port = format!("PORT={}", self.api + agent * 10);
+        let mut found = Vec::new();
+        for entry in fs::read_dir("/proc").unwrap().flatten() {
+            let Ok(pid) = entry.file_name().to_string_lossy().parse::<u32>() else { continue };
+            let read = |name: &str| fs::read(entry.path().join(name)).unwrap_or_default();
+            let (command, environment) = (read("cmdline"), read("environ"));
+            let words: Vec<_> = command.split(|byte| *byte == 0).map(text).collect();
+            let is_hello = words.first().is_some_and(|program| program.ends_with("/hello"));
+            if is_hello && environment.split(|byte| *byte == 0).any(|line| line == port.as_bytes())
+            {
+                found.push((words[1].clone(), pid, started(pid)));
+            }
+        }
+        found.sort();
+        found
+    }
+
+    /// The process that listens on a port.
+    pub fn pid_on(port: u16) -> u32 {
+        listener(port).unwrap().and_then(|listener| listener.pid).expect("somebody listens")
+    }
+}
+
+/// The answer to one HTTP request: status and body.
+pub fn http(port: u16, method: &str, path: &str, body: &str) -> std::io::Result<(u16, String)> {
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+    write!(
+        stream,
+        "{method} {path} HTTP/1.0\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    let answer = text(&answer);
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
+    Ok((status, body.to_owned()))
+}
+
+/// A file system of its own that is mounted on a folder.
+pub struct Disk(PathBuf);
+
+impl Disk {
+    /// In memory, and of the user who runs the tests.
+    pub fn mount(folder: PathBuf, megabytes: u32) -> Self {
+        fs::create_dir_all(&folder).unwrap();
+        let (user, group) = (rustix::process::geteuid(), rustix::process::getegid());
+        let owner = format!("uid={},gid={}", user.as_raw(), group.as_raw());
+        let options = format!("size={megabytes}m,mode=755,{owner}");
+        succeed(as_root("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(&folder));
+        Self(folder)
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = as_root("umount").arg("--lazy").arg(&self.0).status();
+    }
+}
+
+/// A program that only root may run: whoever is not root needs a `sudo` that asks for nothing.
+fn as_root(program: &str) -> Command {
+    if rustix::process::geteuid().is_root() {
+        return Command::new(program);
+    }
+    let mut command = Command::new("sudo");
+    command.args(["-n", program]);
+    command
+}
+
+/// Two ports for servers, and two bases whose agents 1 to 9 are free, below those that the system hands out.
+/// Each block is handed out once per test run, so that tests at the same time do not meet; runs at the same time
+/// begin at different ones.
+pub fn free_ports() -> [u16; 4] {
+    const BLOCKS: u16 = 60;
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = u16::try_from(std::process::id() % u32::from(BLOCKS)).unwrap();
+    loop {
+        let turn = NEXT.fetch_add(1, Ordering::SeqCst);
+        assert!(turn < BLOCKS, "no free ports from 20000 to 32000");
+        let block = 20_000 + (first + turn) % BLOCKS * 200;
+        let ports = [block, block + 1, block + 2, block + 102];
+        let agents = (1..10).flat_map(|n| [ports[2] + n * 10, ports[3] + n * 10]);
+        if ports.into_iter().chain(agents).all(is_free) {
+            return ports;
+        }
+    }
+}
+
+/// Whether nobody listens on a port.
+pub fn is_free(port: u16) -> bool {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
+}

@@ -78,7 +78,11 @@ impl Sources {
     /// What is in force after the last look at the folder. Pure but for what is remembered here.
     pub fn settle(&mut self, ledger: &Ledger, now: Timestamp) -> Intake {
         let last_good = last_good(ledger);
-        let (documents, mut problems) = self.documents(&last_good);
+        let (mut documents, mut problems) = self.documents(&last_good);
+        if self.distrust.is_some() {
+            // The listing is an earlier one: what was deleted since does not begin anew because of it.
+            documents.retain(|document| last_good.contains_key(&document.key));
+        }
         let present: BTreeSet<&ObjectKey> =
             documents.iter().map(|document| &document.key).collect();
 

@@ -1,7 +1,7 @@
 //! A folder of specs and what becomes of it, with a clock of the test's own.
 
 use super::*;
-use crate::assemble::accept;
+use crate::assemble::{accept, begin_deletion};
 use agent_harness_providers::fs;
 
 const RETENTION: SignedDuration = SignedDuration::from_hours(24);
@@ -108,6 +108,23 @@ fn a_missing_or_emptied_folder_deletes_nothing() {
     assert!(intake.frozen.unwrap().contains("does not exist"));
     assert_eq!(intake.documents.len(), 3);
     assert!(case.live("agent-1") && case.live("agent-2"));
+}
+
+#[test]
+fn what_was_deleted_does_not_begin_anew_while_the_folder_cannot_be_read() {
+    let mut case = Case::new();
+    case.at(0);
+    let uid = case.ledger.live(&ObjectKey::agent("agent-1")).unwrap().uid.clone();
+    // As `ctl delete` does, of which no look at the folder came after.
+    case.remove("agent-1.yaml");
+    begin_deletion(&mut case.ledger, &uid, false, RETENTION, Timestamp::UNIX_EPOCH).unwrap();
+    let away = case.folder.path().with_extension("away");
+    fs::rename(case.folder.path(), &away).unwrap();
+    case.at(1);
+    assert!(!case.live("agent-1") && case.live("agent-2"));
+    fs::rename(&away, case.folder.path()).unwrap();
+    case.at(2);
+    assert!(!case.live("agent-1") && case.live("agent-2"));
 }
 
 #[test]

@@ -22,6 +22,7 @@ mod store;
 
 use std::fs;
 use std::io::Write as _;
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -38,6 +39,7 @@ const ROUNDS: usize = 5;
 
 fn main() {
     say("| Figure | Here | Wanted |\n|---|---|---|");
+    machine();
     plan_of_many();
     let mut site = Site::new();
     site.edit(
@@ -53,6 +55,32 @@ fn main() {
     edit_to_action(&site);
     no_op(&site);
     idle(&site);
+}
+
+/// What one and the same piece of work costs after a pause, beside in a loop. On a virtual machine whose memory grows
+/// cold that can be twenty times as much, and figures of whatever is idle in between are to be read with that.
+fn machine() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    let work = || {
+        let client = TcpStream::connect(address).unwrap();
+        drop((client, listener.accept().unwrap()));
+    };
+    let hot = median((0..200).map(|_| time(work)).collect());
+    let pause = Duration::from_millis(300);
+    let cold = (0..20).map(|_| {
+        std::thread::sleep(pause);
+        time(work)
+    });
+    let cold = median(cold.collect());
+    let times = cold.as_secs_f64() / hot.as_secs_f64();
+    let what = "this machine: a connection after a pause of 300 ms, beside one of many";
+    let both = format!("{} and {} = {times:.0} ×", micros(cold), micros(hot));
+    row(what, &both, "");
+}
+
+fn micros(duration: Duration) -> String {
+    format!("{} µs", duration.as_micros())
 }
 
 /// A plan of 1,000 agents: of all their steps, and when there is nothing to do.

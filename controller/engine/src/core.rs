@@ -269,7 +269,12 @@ impl Core {
         (self.view.send_replace(view), changed)
     }
 
-    /// Objects whose statuses are about what was wanted of them before.
+    /// Whether an object's status is about what was wanted of it before.
+    pub fn is_outdated(&self, key: &ObjectKey) -> bool {
+        lock(&self.outdated).contains(key)
+    }
+
+    /// All objects of which that is so.
     pub fn outdated(&self) -> BTreeSet<ObjectKey> {
         lock(&self.outdated).clone()
     }

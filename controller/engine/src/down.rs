@@ -1,5 +1,6 @@
 //! Going down: ends everything of a state folder, agents first, then what they share. With `purge` the data
-//! goes as well, but for what a person may have written into the state folder. The same reconcile does the work; only what is wanted is another.
+//! goes as well, but for what a person may have written into the state folder. The same reconcile does the work;
+//! only what is wanted is another.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -10,6 +10,7 @@ use agent_harness_model::id::{ObjectKey, ObjectKind};
 use agent_harness_model::layout;
 use agent_harness_model::resolve::{SPEC_SECRETS, own_secrets, server_secrets};
 use agent_harness_providers::fs::{self, FsError};
+use agent_harness_providers::setup::records_of;
 
 use crate::facts::chain;
 use crate::ledger::{Ledger, ObjectRecord};
@@ -41,8 +42,7 @@ pub fn forget(state: &Path, ledger: &Ledger, record: &ObjectRecord) {
     if record.deletion.as_ref().is_some_and(|it| it.trashed_at.is_none()) {
         warn(fs::remove_dir_all(logs(state, &record.key)));
     }
-    let steps = format!("{}-{}", record.key.slug(), record.uid.short());
-    warn(fs::remove_dir_all(state.join("setup").join(steps)));
+    warn(fs::remove_dir_all(records_of(&state.join("setup"), &record.key, &record.uid)));
     let last = !ledger.records().any(|it| it.key == record.key && it.uid != record.uid);
     let mut secrets = own_secrets(&record.key, &record.uid).to_vec();
     if record.key.kind == ObjectKind::Infra && last {

@@ -21,6 +21,7 @@ use crate::facts::chain;
 use crate::intent::Left;
 use crate::ledger::ObjectRecord;
 use crate::queue::Done;
+use crate::status_files::StatusFiles;
 use crate::view::View;
 
 /// What came of a reconcile.
@@ -58,12 +59,17 @@ pub fn progress(core: &Core, of: &ResourceId, text: &str, news: bool) {
     if news {
         core.event(key, Severity::Normal, "Progress", format!("{} {text}", of.local()));
     }
-    let known = core.statuses().get(key).cloned();
-    let Some(mut object) = known.filter(|object| object.metadata.uid == of.uid) else { return };
-    if let Some(status) = &mut object.status {
-        status.tell_progress(of, text);
-        store(core, &core.view(), key, object);
+    if note_progress(&mut core.statuses(), of, text) {
+        tell(core, &core.view(), key);
     }
+}
+
+/// Under one lock: a status that a reconcile makes meanwhile is the later one.
+fn note_progress(statuses: &mut StatusFiles, of: &ResourceId, text: &str) -> bool {
+    let known = statuses.get(&of.owner).filter(|object| object.metadata.uid == of.uid);
+    let Some(mut object) = known.cloned() else { return false };
+    let told = object.status.as_mut().is_some_and(|status| status.tell_progress(of, text));
+    told && statuses.write(&of.owner, object)
 }
 
 /// Tells of what is not as a user may expect, once: the history knows what was told.
@@ -126,7 +132,7 @@ pub fn holders(core: &Core, held: &BTreeMap<ResourceId, Hold>) -> BTreeMap<Objec
         let object = core.statuses().get(&by.owner)?.clone();
         let its = object.metadata.uid == by.uid
             && core.was_looked_at(&by.owner, &by.uid)
-            && !core.outdated().contains(&by.owner);
+            && !core.is_outdated(&by.owner);
         let status = object.status.filter(|it| its && it.observed_generation >= generation)?;
         Some((by.owner.clone(), status))
     };
@@ -244,27 +250,29 @@ pub fn objects(core: &Core) -> BTreeMap<ObjectKey, Object> {
 
 /// One object as others see it.
 pub fn one(core: &Core, key: &ObjectKey) -> Option<Object> {
-    let outdated = core.outdated().contains(key);
-    let known = core.statuses().get(key).cloned();
-    let known = known.map(|object| without_hearsay(core, object));
     let live = core.ledger().live(key).cloned();
-    let now = match live {
-        Some(record) => return Some(incarnation(core, &record)),
-        None => known.or_else(|| {
-            let going = core.ledger().records().find(|it| it.key == *key && is_purged(it)).cloned();
-            Some(object(&core.view(), &going?, None))
-        })?,
-    };
+    if let Some(record) = live {
+        return Some(incarnation(core, &record));
+    }
+    let outdated = core.is_outdated(key);
+    let now = known(core, key).or_else(|| {
+        let going = core.ledger().records().find(|it| it.key == *key && is_purged(it)).cloned();
+        Some(object(&core.view(), &going?, None))
+    })?;
     Some(Object { outdated, ..now })
 }
 
 /// One incarnation of an object as others see it, whether or not it speaks for its name.
 pub fn incarnation(core: &Core, record: &ObjectRecord) -> Object {
-    let outdated = core.outdated().contains(&record.key);
-    let known = core.statuses().get(&record.key).cloned();
-    let known = known.map(|object| without_hearsay(core, object));
-    let now = object(&core.view(), record, own_status(record, known));
+    let outdated = core.is_outdated(&record.key);
+    let now = object(&core.view(), record, own_status(record, known(core, &record.key)));
     Object { outdated, ..now }
+}
+
+/// An object as its last status says.
+fn known(core: &Core, key: &ObjectKey) -> Option<Object> {
+    let known = core.statuses().get(key).cloned();
+    known.map(|object| without_hearsay(core, object))
 }
 
 /// Whether it is on its way out of the trash: it is there again until it is gone for good.

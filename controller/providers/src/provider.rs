@@ -2,9 +2,8 @@
 //!
 //! What should be done is decided by the planner, when by the engine; a provider decides neither.
 
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::sync::LazyLock;
-use std::task::Poll;
 use std::time::Duration;
 
 use agent_harness_model::desired::Connections;
@@ -81,20 +80,4 @@ pub async fn within<T>(
 ) -> Result<T, String> {
     let late = || format!("{what} did not answer within {} s", limit.as_secs());
     tokio::time::timeout(limit, look).await.map_err(|_| late())
-}
-
-/// Goes on with all of them at once; gives their outcomes in the same order. For a handful: each is asked at each
-/// wake-up.
-pub async fn join_all<F: Future>(futures: impl IntoIterator<Item = F>) -> Vec<F::Output> {
-    let mut running: Vec<_> = futures.into_iter().map(|future| (Box::pin(future), None)).collect();
-    poll_fn(|cx| {
-        for (future, done) in running.iter_mut().filter(|(_, done)| done.is_none()) {
-            if let Poll::Ready(output) = future.as_mut().poll(cx) {
-                *done = Some(output);
-            }
-        }
-        if running.iter().all(|(_, done)| done.is_some()) { Poll::Ready(()) } else { Poll::Pending }
-    })
-    .await;
-    running.into_iter().filter_map(|(_, done)| done).collect()
 }

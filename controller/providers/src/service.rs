@@ -16,13 +16,14 @@ use agent_harness_model::kinds::service::{Action, Desired, Observed, Place};
 use agent_harness_model::kinds::{self, Have, Readiness, Resource};
 use agent_harness_model::world::{self, ApplyError, Ask, Class, Seen};
 use agent_harness_shim::logs;
+use futures_util::future::join_all;
 
 use crate::fs::{self, FsError};
 use crate::process::{
     InvalidProcessId, Launch, ProcessId, ProcessState, SuperviseError, Supervisor, ports,
     process_id,
 };
-use crate::provider::{Context, LOOK, Provider, join_all, within, wrong_kind};
+use crate::provider::{Context, LOOK, Provider, within, wrong_kind};
 pub use backend::{Backend, How, Program};
 use look::{Look, look};
 

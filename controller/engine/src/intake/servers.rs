@@ -57,9 +57,12 @@ pub fn would_go_along(ledger: &Ledger, infra: &ObjectKey, going: &[ObjectRecord]
     let stays = ledger.live(infra).filter(|live| !going.iter().any(|it| it.uid == live.uid));
     let stays = stays.and_then(document);
     let goes = |server: &&&str| {
-        let before = going.iter().filter_map(document);
-        let mut lost = before.filter_map(|before| runtime(&before, server));
-        lost.any(|it| stays.as_ref().is_none_or(|now| runtime(now, server) != Some(it)))
+        going.iter().any(|record| {
+            // Of one that cannot be read any more nobody knows which servers it had.
+            let Some(before) = document(record) else { return true };
+            let lost = runtime(&before, server);
+            lost.is_some_and(|it| stays.as_ref().is_none_or(|now| runtime(now, server) != Some(it)))
+        })
     };
     let lost = SERVERS.iter().filter(goes);
     named(&lost.flat_map(|server| holders(ledger, infra, server)).collect::<Vec<_>>())
@@ -142,5 +145,40 @@ fn named(holders: &[String]) -> String {
     match holders.len().checked_sub(NAMED).filter(|more| *more > 0) {
         Some(more) => format!("{named} and {more} more"),
         None => named,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use agent_harness_model::id::Uid;
+    use agent_harness_model::kinds::database;
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::ledger::Origin;
+
+    fn record(key: ObjectKey, uid: &str, text: &str) -> ObjectRecord {
+        let origin = Origin { file: "/x.yaml".into(), line: 1, text: text.to_owned() };
+        ObjectRecord::new(key, Uid::new(uid), Timestamp::UNIX_EPOCH, origin)
+    }
+
+    #[test]
+    fn a_purge_of_an_infra_that_cannot_be_read_any_more_takes_nothing_along_unasked() {
+        let state = tempfile::tempdir().unwrap();
+        let mut ledger = Ledger::open(state.path()).unwrap();
+        let mut agent = record(ObjectKey::agent("a"), "u1", "");
+        let (infra, database, role) = ("i".to_owned(), "a".to_owned(), "a".to_owned());
+        agent.claim("database/a", &Place::Database(database::Place { infra, database, role }));
+        ledger.save(agent).unwrap();
+        let along = |spec: &str| {
+            let key = ObjectKey::infra("i");
+            let head = "apiVersion: agent-harness.dev/v1alpha1\nkind: Infra\nmetadata: {name: i}";
+            let going = record(key.clone(), "u0", &format!("{head}\nspec: {spec}\n"));
+            would_go_along(&ledger, &key, &[going])
+        };
+        assert_eq!(along("{}"), "");
+        for spec in ["{postgres: {embedded: {port: 15432}}}", "{unheard: of}", "["] {
+            assert!(along(spec).contains("database/a"), "{spec}: {}", along(spec));
+        }
     }
 }

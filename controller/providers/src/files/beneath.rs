@@ -369,7 +369,8 @@ impl Slot {
     }
 
     /// Gives the file `from` a second name that says what it is; the same content is kept once. It may hold what the
-    /// file does, secrets included, so nobody else may read it than may read that; nor may anybody who could not read it before.
+    /// file does, secrets included, so nobody else may read it than may read that; nor may anybody who could not read
+    /// it before.
     fn keep(&self, from: &OsStr, fingerprint: &str, mode: u32) -> Result<(), FileError> {
         let digits = fingerprint.rsplit('-').next().unwrap_or(fingerprint);
         let digits = digits.get(..8).unwrap_or(digits);

@@ -12,6 +12,7 @@ use agent_harness_model::kinds::{
 };
 use agent_harness_model::secret::Text;
 use agent_harness_model::world::{ApplyError, Ask, Class, Observed, Seen};
+use futures_util::future::join_all;
 use tokio_util::sync::CancellationToken;
 
 use super::catalog::Catalog;
@@ -19,7 +20,7 @@ use super::error::PgError;
 use super::passwords::Passwords;
 use super::server::{Server, Servers};
 use super::{create, database, template};
-use crate::provider::{Context, LOOK, Provider, join_all, within, wrong_kind};
+use crate::provider::{Context, LOOK, Provider, within, wrong_kind};
 
 /// What a `RunStep` gives back.
 pub type StepFuture<'a> = Pin<Box<dyn Future<Output = Result<(), ApplyError>> + Send + 'a>>;

@@ -25,7 +25,7 @@ pub struct Listener {
     pub pid: Option<u32>,
     /// Whose the socket is.
     pub uid: u32,
-    /// Its program's name; empty when unknown.
+    /// Its program's name, `?` when it ended meanwhile; empty of a process that may not be seen.
     pub command: String,
     /// The mark in its environment.
     pub mark: Option<Mark>,

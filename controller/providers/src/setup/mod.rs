@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use error::RunError;
 pub use leftovers::STEP_VARIABLE;
-pub use runner::{Job, Runner, run_build_step};
+pub use runner::{Job, Runner, records_of, run_build_step};
 
 use crate::fs;
 use crate::provider::{Context, Provider, unknown, wrong_kind};

@@ -13,7 +13,7 @@ use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use agent_harness_model::id::{Mark, ResourceId};
+use agent_harness_model::id::{Mark, ObjectKey, ResourceId, Uid};
 use agent_harness_model::kinds::command::Command;
 use agent_harness_model::kinds::template::BuildStep;
 use agent_harness_model::secret::Text;
@@ -39,6 +39,11 @@ const DRAIN: Duration = Duration::from_secs(2);
 
 /// For a lock that is held.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Where the records of an incarnation's steps are, in `STATE/setup`.
+pub fn records_of(folder: &Path, owner: &ObjectKey, uid: &Uid) -> PathBuf {
+    folder.join(format!("{}-{}", owner.slug(), uid.short()))
+}
 
 /// Runs the steps of one state folder.
 #[derive(Debug, Clone)]
@@ -83,10 +88,7 @@ impl Runner {
             stop,
             running: Arc::default(),
         };
-        let any = Mark {
-            installation: runner.installation.clone(),
-            uid: agent_harness_model::id::Uid::new(""),
-        };
+        let any = Mark { installation: runner.installation.clone(), uid: Uid::new("") };
         // Steps are not run besides what is left of them; nothing else depends on this.
         match (Whose { mark: any.to_string(), step: None }).signal(Signal::KILL) {
             Ok(denied) if denied.is_empty() => {}
@@ -103,7 +105,7 @@ impl Runner {
 
     /// Where a resource's owner has its records.
     pub(super) fn folder_of(&self, resource: &ResourceId) -> PathBuf {
-        self.folder.join(format!("{}-{}", resource.owner.slug(), resource.uid.short()))
+        records_of(&self.folder, &resource.owner, &resource.uid)
     }
 
     /// Runs a command to its end.

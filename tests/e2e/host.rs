@@ -67,6 +67,13 @@ pub fn http(port: u16, method: &str, path: &str, body: &str) -> std::io::Result<
 pub struct Disk(PathBuf);
 
 impl Disk {
+    /// Whether this user may mount one at all. Where everything is checked it has to be so.
+    pub fn is_possible() -> bool {
+        let possible = as_root("true").output().is_ok_and(|output| output.status.success());
+        assert!(possible || std::env::var_os("CI").is_none(), "only root may mount a disk");
+        possible
+    }
+
     /// In memory, and of the user who runs the tests.
     pub fn mount(folder: PathBuf, megabytes: u32) -> Self {
         fs::create_dir_all(&folder).unwrap();

@@ -271,11 +271,8 @@ async fn an_edit_to_a_port_that_a_stranger_has_keeps_the_old_process() {
     world.converge(&AnyTarget::Gone).await;
 }
 
-#[tokio::test]
-async fn a_child_without_our_mark_that_has_the_port_is_part_of_its_process() {
-    let port = free_port();
-    let listen = listen_on(port).replacen("exec ", "", 1);
-    let mut world = World::new(&format!("env -i PATH=/usr/bin setsid {listen} & wait"));
+/// It comes up on its port, and another one in its place, once its spec is another.
+async fn is_replaced_on(mut world: World, port: u16) {
     world.want.ports = vec![("api".to_owned(), port)];
     world.want.ready = Some(Probe { check: Check::Tcp { port }, period_ms: 50, timeout_ms: 9_000 });
     world.converge(&world.present()).await;
@@ -286,21 +283,21 @@ async fn a_child_without_our_mark_that_has_the_port_is_part_of_its_process() {
     world.converge(&AnyTarget::Gone).await;
 }
 
+#[tokio::test]
+async fn a_child_without_our_mark_that_has_the_port_is_part_of_its_process() {
+    let port = free_port();
+    let listen = listen_on(port).replacen("exec ", "", 1);
+    let world = World::new(&format!("env -i PATH=/usr/bin setsid {listen} & wait"));
+    is_replaced_on(world, port).await;
+}
+
 /// Whoever listens on another address of the machine is in nobody's way at `localhost`, neither of what runs nor of
 /// what is to come in its place.
 #[tokio::test]
 async fn a_stranger_on_another_address_holds_up_no_respawn() {
     let port = free_port();
     let _stranger = TcpListener::bind(("127.0.0.9", port)).unwrap();
-    let mut world = World::new(&listen_on(port));
-    world.want.ports = vec![("api".to_owned(), port)];
-    world.want.ready = Some(Probe { check: Check::Tcp { port }, period_ms: 50, timeout_ms: 9_000 });
-    world.converge(&world.present()).await;
-    let pid = world.pid().await;
-    world.want.fingerprint = "two".to_owned();
-    world.converge(&world.present()).await;
-    assert_ne!(world.pid().await, pid);
-    world.converge(&AnyTarget::Gone).await;
+    is_replaced_on(World::new(&listen_on(port)), port).await;
 }
 
 #[tokio::test]

@@ -97,6 +97,6 @@ fn ci_script_can_be_run_and_runs_the_readme_s_tests() {
     let mode = std::fs::metadata(root().join(".ci/run")).unwrap().permissions().mode();
     assert_eq!(mode & 0o111, 0o111, ".ci/run needs its run bit");
     assert!(read("README.md").contains("\ncargo test --workspace\n"));
-    assert!(read(".ci/run").contains("\ncargo test --locked --workspace\n"));
+    assert!(read(".ci/run").contains("\ncargo test --locked --workspace --no-fail-fast\n"));
     assert!(read(".github/workflows/ci.yml").contains("run: .ci/run"));
 }

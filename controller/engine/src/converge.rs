@@ -134,7 +134,11 @@ impl<W: World> Converger<W> {
         };
         let to = &view.connections;
         let ask = || questions::about(view, core, key, uid); //                                (pure)
-        let age = if self.waits().contains_key(uid) { WAITED_MAX_AGE } else { SEEN_MAX_AGE };
+        let age = match self.waits().contains_key(uid) {
+            _ if core.take_look(uid) => Duration::ZERO,
+            true => WAITED_MAX_AGE,
+            false => SEEN_MAX_AGE,
+        };
         let mut have = observer.look(to, ask(), age).await; //                                  (I/O)
         let mut plan = plan_object(&view.desired, &have, key, uid); //                         (pure)
         intent::add_orders(&mut plan, object, &have, core.take_orders(key, uid)); //           (pure)

@@ -150,6 +150,7 @@ pub struct Core {
     statuses: Mutex<StatusFiles>,
     retries: Mutex<Retries>,
     orders: Mutex<BTreeSet<ResourceId>>,
+    looks: Mutex<BTreeSet<Uid>>,
     troubles: Mutex<BTreeMap<Job, String>>,
     looked_at: Mutex<BTreeSet<(ObjectKey, Uid)>>,
     view: watch::Sender<Arc<View>>,
@@ -196,6 +197,7 @@ impl Core {
             statuses: Mutex::new(StatusFiles::open(&config.state)?),
             retries: Mutex::default(),
             orders: Mutex::default(),
+            looks: Mutex::default(),
             troubles: Mutex::default(),
             looked_at: Mutex::default(),
             view: watch::Sender::default(),
@@ -363,6 +365,16 @@ impl Core {
             .partition(|id| id.owner == *key && id.uid == *uid);
         *orders = left;
         taken
+    }
+
+    /// Asks for an incarnation to be looked at anew, however young what was seen of it is.
+    pub fn order_look(&self, uid: &Uid) {
+        lock(&self.looks).insert(uid.clone());
+    }
+
+    /// Whether that was asked for since the last time.
+    pub fn take_look(&self, uid: &Uid) -> bool {
+        lock(&self.looks).remove(uid)
     }
 
     /// Notes that an incarnation was looked at; says whether that was its first look since the start.

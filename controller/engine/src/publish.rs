@@ -98,9 +98,9 @@ pub fn kept_aside(core: &Core, key: &ObjectKey, kept: Vec<String>) {
 pub fn write(core: &Core, view: &View, report: Report<'_>) {
     let Report { key, uid, record, left, status } = report;
     match (left, record) {
-        (Left::Wanted, Some(record)) => put(core, view, &record, status),
+        (Left::Wanted, Some(record)) => return put(core, view, &record, status),
         (Left::Leaving, Some(record)) if !speaks_another(core, key, uid, false) => {
-            put(core, view, &record, status);
+            return put(core, view, &record, status);
         }
         (Left::Leaving | Left::Wanted, _) => {}
         (Left::Trashed | Left::Gone, _) if speaks_another(core, key, uid, true) => {}
@@ -111,18 +111,20 @@ pub fn write(core: &Core, view: &View, report: Report<'_>) {
     }
     match left {
         Left::Gone => core.forget_look(key, uid),
-        Left::Wanted | Left::Leaving | Left::Trashed => looked_at(core, view, key, uid),
+        Left::Wanted | Left::Leaving | Left::Trashed => {
+            if note_look(core, view, key, uid) {
+                tell(core, view, key);
+            }
+        }
     }
 }
 
-/// Notes a look. The first one is news even where it found what an earlier controller wrote down, and so is one
-/// that finds an object as it was though something else is wanted of it.
-fn looked_at(core: &Core, view: &View, key: &ObjectKey, uid: &Uid) {
+/// Notes a look, and says whether it is news: the first one is, even where it found what an earlier controller wrote
+/// down, and so is one that finds an object as it was though something else is wanted of it.
+fn note_look(core: &Core, view: &View, key: &ObjectKey, uid: &Uid) -> bool {
     let first = core.note_look(key, uid);
     let speaks = core.ledger().live(key).is_none_or(|live| live.uid == *uid);
-    if (speaks && core.note_told(key, view)) || first {
-        tell(core, view, key);
-    }
+    (speaks && core.note_told(key, view)) || first
 }
 
 /// How the objects stand whose resources hold something back, as far as they were looked at as they are now.
@@ -151,7 +153,6 @@ pub fn unresolved(core: &Core, view: &View, key: &ObjectKey, uid: &Uid) -> Done 
     let status =
         unresolved_status(record.generation, &problems, previous.as_ref(), Timestamp::now());
     put(core, view, &record, status);
-    looked_at(core, view, key, uid);
     Done::Settled
 }
 
@@ -185,9 +186,7 @@ pub fn unaccepted(core: &Core, view: &View, key: &ObjectKey) -> Done {
         status: Some(unresolved_status(0, &problems.join("\n"), previous, now)),
         outdated: false,
     };
-    let uid = object.metadata.uid.clone();
     store(core, view, key, object);
-    looked_at(core, view, key, &uid);
     Done::Settled
 }
 
@@ -303,10 +302,14 @@ fn document(view: &View, record: &ObjectRecord) -> Option<Document> {
 
 fn store(core: &Core, view: &View, key: &ObjectKey, object: Object) {
     let before = core.statuses().get(key).and_then(|object| object.status.clone());
-    let after = object.status.clone();
-    if core.statuses().write(key, object) {
-        // Those who wait first, then the history.
+    let (uid, after) = (object.metadata.uid.clone(), object.status.clone());
+    let written = core.statuses().write(key, object);
+    // Noted before it is told: a status that nobody seems to have looked for says nothing.
+    if note_look(core, view, key, &uid) || written {
         tell(core, view, key);
+    }
+    // Those who wait first, then the history.
+    if written {
         tell_phase(core, key, before.as_ref(), after.as_ref());
     }
 }

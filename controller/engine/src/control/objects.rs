@@ -126,6 +126,10 @@ pub async fn reconcile(
         return Err(Refusal::no_object(&key));
     }
     control.core.retries().forget(&key);
+    // Whoever asks knows of something that may not be seen yet.
+    for record in control.core.ledger().records().filter(|record| record.key == key) {
+        control.core.order_look(&record.uid);
+    }
     control.core.queue.add(Job::Survey, Duration::ZERO);
     control.core.queue.add(Job::Object(key), Duration::ZERO);
     Ok(StatusCode::NO_CONTENT)

@@ -1,7 +1,8 @@
 //! Finds out whether a process does its work: one look, and one task per process that keeps looking.
 //!
-//! The first looks come fast (50 ms apart, growing to the period), so that a process counts as ready
-//! as soon as it is. Once ready it takes three failures in a row to lose that. What follows from
+//! The first looks come fast (5 ms apart, growing to the period), so that a process counts as ready
+//! as soon as it is. Once ready it takes three failures in a row to lose that, and connections to all
+//! that have one period are made together: to wake up costs more than to look. What follows from
 //! readiness is the model's affair.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,6 +39,8 @@ const FIRST_LOOK_STEP: Duration = Duration::from_millis(2);
 /// Keeps one probe task per running process.
 pub struct Prober {
     hints: broadcast::Sender<ProcessId>,
+    /// What the periods of all that is ready are counted from.
+    epoch: Instant,
     probes: Mutex<BTreeMap<ProcessId, Probed>>,
 }
 
@@ -69,7 +72,7 @@ pub struct Run {
 impl Prober {
     /// Sends a hint whenever an answer changes.
     pub fn new(hints: broadcast::Sender<ProcessId>) -> Self {
-        Self { hints, probes: Mutex::default() }
+        Self { hints, epoch: Instant::now(), probes: Mutex::default() }
     }
 
     /// The last answer for this run. Starts to look when nobody does, or when the probe was changed; what the
@@ -95,7 +98,7 @@ impl Prober {
             probe.clone(),
             Mask::of(command.env.values()),
             Arc::clone(&readiness),
-            self.hints.clone(),
+            (self.hints.clone(), self.epoch),
         ))
         .abort_handle();
         probes
@@ -137,7 +140,7 @@ async fn keep_looking(
     probe: Probe,
     mask: Mask,
     readiness: Answer,
-    hints: broadcast::Sender<ProcessId>,
+    (hints, epoch): (broadcast::Sender<ProcessId>, Instant),
 ) {
     let since = Instant::now();
     let timeout = Duration::from_millis(probe.timeout_ms);
@@ -179,9 +182,22 @@ async fn keep_looking(
             }
             let _ = hints.send(id.clone());
         }
-        tokio::time::sleep(if was_ready { period } else { wait }).await;
+        tokio::time::sleep(match &probe.check {
+            _ if !was_ready => wait,
+            Check::Http { .. } | Check::Tcp { .. } => until_next(epoch.elapsed(), period),
+            // Commands that all begin at once would be in each other's way.
+            Check::Exec(_) => period,
+        })
+        .await;
         wait = (wait * 3 / 2).min(period);
     }
+}
+
+/// From a moment to the next multiple of the period that is half a period away at least.
+fn until_next(moment: Duration, period: Duration) -> Duration {
+    let into = moment.as_nanos() % period.as_nanos().max(1);
+    let left = period.saturating_sub(Duration::from_nanos(u64::try_from(into).unwrap_or_default()));
+    if left < period / 2 { left + period } else { left }
 }
 
 fn answered(readiness: &Answer) -> Option<Readiness> {
@@ -258,6 +274,21 @@ impl Drop for Group {
         if let Some(group) = self.0 {
             // Dropped before the child is: not reaped yet.
             let _ = rustix::process::kill_process_group(group, Signal::KILL);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_one_period_is_looked_at_in_one_moment() {
+        let ms = Duration::from_millis;
+        for moment in [0, 1, 700, 999, 1000, 1001, 1500, 1999, 60_001, 60_999] {
+            let wait = until_next(ms(moment), ms(2000));
+            assert_eq!((moment + u64::try_from(wait.as_millis()).unwrap()) % 2000, 0, "{moment}");
+            assert!(wait >= ms(1000) && wait < ms(3000), "{moment}: {wait:?}");
         }
     }
 }

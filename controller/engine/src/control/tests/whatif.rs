@@ -99,3 +99,17 @@ async fn an_edit_counts_before_the_watch_has_told_of_it() {
     world.open();
     site.engine.stop().await;
 }
+
+/// What was seen a moment ago would do for a reconcile of the controller's own accord.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reconcile_that_is_asked_for_looks_anew() {
+    let site = Site::start();
+    site.settled().await;
+    for _ in 0..3 {
+        let before = site.world.asked().len();
+        let (status, _) = site.call("POST", "/v1/objects/agent/agent-3/reconcile", b"").await;
+        assert_eq!(status, 204);
+        site.until("another look", async || site.world.asked().len() > before).await;
+    }
+    site.engine.stop().await;
+}

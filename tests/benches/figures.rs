@@ -32,7 +32,7 @@ use agent_harness_testkit::driver::{Crash, Driver};
 use agent_harness_testkit::specs::{Agent, Specs};
 use harness::{Site, programs, succeed};
 use host::http;
-use probe::{Process, post};
+use probe::{Process, post, thread_cpu};
 
 /// How often what can be repeated is repeated.
 const ROUNDS: usize = 5;
@@ -275,10 +275,36 @@ fn idle(site: &Site) {
     let share =
         100.0 * controller.cpu().saturating_sub(cpu).as_secs_f64() / start.elapsed().as_secs_f64();
     row("idle with 5 agents: processor", &format!("{share:.2} % of a core"), "< 0.3 %");
+    let bare = bare_looks(site);
+    row(
+        "the same looks at ten servers alone, by a bare loop",
+        &format!("{bare:.2} % of a core"),
+        "",
+    );
     row("idle with 5 agents: controller, resident", &mb(controller.resident()), "< 40 MB");
     let shims = Process::shims(site);
     let most = shims.iter().map(Process::resident).max().expect("there are shims");
     row(&format!("the largest of {} shims, resident", shims.len()), &mb(most), "< 1.5 MB");
+}
+
+/// What it costs to look at the servers of five agents as often as the controller does, with nothing around it: the
+/// share of a core that no program of this machine could do without.
+fn bare_looks(site: &Site) -> f64 {
+    const PERIOD: Duration = Duration::from_secs(5);
+    let pages =
+        |agent: u16| [(site.api + agent * 10, "/api/v1/health"), (site.frontend + agent * 10, "/")];
+    let look = || {
+        for (port, path) in (1..=5).flat_map(pages) {
+            assert!(http(port, "GET", path, "").is_ok_and(|(status, _)| status == 200), "{port}");
+        }
+    };
+    look();
+    let (start, cpu) = (Instant::now(), thread_cpu());
+    for _ in 0..6 {
+        std::thread::sleep(PERIOD);
+        look();
+    }
+    100.0 * thread_cpu().saturating_sub(cpu).as_secs_f64() / start.elapsed().as_secs_f64()
 }
 
 /// Every file of the state folder that is the controller's own, with the time of its last change.

@@ -1,4 +1,4 @@
-//! What the kernel says of a process, and one request to the control socket.
+//! What the kernel says of a process and of this thread, and one request to the control socket.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -57,6 +57,12 @@ impl Process {
         let kib = line.and_then(|line| line.split_whitespace().next()).and_then(|n| n.parse().ok());
         kib.map(|kib: u64| kib * 1024).expect("the process has ended")
     }
+}
+
+/// Processor time of this thread so far.
+pub fn thread_cpu() -> Duration {
+    let stat = fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    Duration::from_nanos(stat.split(' ').next().unwrap_or_default().parse().unwrap())
 }
 
 /// A POST without a body; any answer will do.

@@ -21,6 +21,7 @@ use crate::queue::driver::Shared;
 use crate::retry::Retries;
 use crate::served::ServedError;
 use crate::status_files::{StatusError, StatusFiles};
+use crate::survey::Basis;
 use crate::view::View;
 
 /// How an engine is set up.
@@ -158,6 +159,7 @@ pub struct Core {
     turn: Mutex<()>,
     going_down: tokio::sync::Mutex<()>,
     surveyed: Mutex<Option<Instant>>,
+    basis: Mutex<Option<Basis>>,
     /// Each job under way holds a part of it; whoever goes down takes all of it.
     work: Arc<Semaphore>,
     progress: watch::Sender<Progress>,
@@ -205,6 +207,7 @@ impl Core {
             turn: Mutex::default(),
             going_down: tokio::sync::Mutex::default(),
             surveyed: Mutex::default(),
+            basis: Mutex::default(),
             work: Arc::new(Semaphore::new(WORK as usize)),
             progress: watch::Sender::new(Progress::Starting),
             config,
@@ -250,6 +253,16 @@ impl Core {
     /// Notes that a survey came to an end.
     pub fn note_survey(&self, begun: Instant) {
         *lock(&self.surveyed) = Some(begun);
+    }
+
+    /// What the last survey went by, where nothing of it passes with time.
+    pub fn basis(&self) -> Option<Basis> {
+        lock(&self.basis).clone()
+    }
+
+    /// Notes what a survey went by.
+    pub fn note_basis(&self, basis: Option<Basis>) {
+        *lock(&self.basis) = basis;
     }
 
     /// What is wanted now.

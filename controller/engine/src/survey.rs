@@ -1,12 +1,12 @@
 //! The survey: looks at the specs folder, brings the ledger up to date with it, looks facts up, and resolves
 //! everything into a new view. It is a job of the queue like any other, and wakes the objects that changed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, Instant};
 
 use agent_harness_model::id::{ObjectKey, ObjectKind};
-use agent_harness_model::resolve::Resolution;
+use agent_harness_model::resolve::{Need, Resolution};
 use agent_harness_model::status::{Blocked, Blocker};
 use jiff::Timestamp;
 
@@ -15,6 +15,10 @@ use crate::core::{Core, Job, Progress};
 use crate::intake::sources::{Intake, document, last_good};
 use crate::ledger::{Ledger, LedgerError};
 use crate::view::View;
+
+mod basis;
+pub use basis::Basis;
+use basis::Inputs;
 
 /// What git said longer ago is asked again at a survey.
 const FACTS_MAX_AGE: Duration = Duration::from_secs(5);
@@ -49,6 +53,11 @@ pub fn survey_with(
 ) -> Result<Arc<View>, LedgerError> {
     let (now, begun) = (Timestamp::now(), Instant::now());
     core.sources().read(); // I/O: the folder
+    if let Some(view) = unchanged(core, max_age.min(FACTS_MAX_AGE)) {
+        core.note_survey(begun);
+        return Ok(view);
+    }
+    let inputs = Inputs::now(core);
     let intake = {
         let mut sources = core.sources();
         let mut ledger = core.ledger();
@@ -68,8 +77,19 @@ pub fn survey_with(
     let view = View::new(intake, resolution.desired, resolution.problems, resolution.needs);
     let view = Arc::new(view);
     publish(core, &view, now);
+    core.note_basis(Basis::of(core, inputs, &view.intake, &view));
     core.note_survey(begun);
     Ok(view)
+}
+
+/// The view of now, when a new one would be the same. Blocks on files and git.
+fn unchanged(core: &Core, max_age: Duration) -> Option<Arc<View>> {
+    let basis = core.basis()?;
+    gather(core, &core.view().needs, max_age); // I/O: secrets, files, git
+    let view = basis.view(core)?;
+    // It may have failed before.
+    core.statuses().write_problems(&view.loose_problems());
+    Some(view)
 }
 
 /// What cannot be resolved now (a template file is gone, a repository cannot be read) stays wanted as it was:
@@ -111,9 +131,10 @@ pub fn resolve_with_facts(
     for round in 0.. {
         // What was looked up in an earlier round is good enough for this one.
         let age = max_age.max(begun.elapsed());
-        let young = core.facts.gather(&needs, age); // I/O: secrets, files, git
-        if let Some(old) = young.filter(|_| round == 0) {
-            core.queue.add(Job::Survey, old.saturating_duration_since(Instant::now()));
+        if round == 0 {
+            gather(core, &needs, age); // I/O: secrets, files, git
+        } else {
+            core.facts.gather(&needs, age); // the same
         }
         let facts = core.facts.facts();
         let resolution =
@@ -124,6 +145,13 @@ pub fn resolve_with_facts(
         needs.extend(resolution.needs);
     }
     unreachable!("the loop above ends by returning")
+}
+
+/// Looks facts up; what is passed over because it is young is looked up by a survey of its own, in time.
+fn gather(core: &Core, needs: &BTreeSet<Need>, max_age: Duration) {
+    if let Some(old) = core.facts.gather(needs, max_age) {
+        core.queue.add(Job::Survey, old.saturating_duration_since(Instant::now()));
+    }
 }
 
 /// A Stack or Infra stays in force until every agent that leaves is out: its databases cannot be moved to the
@@ -202,5 +230,65 @@ fn publish(core: &Core, view: &Arc<View>, now: Timestamp) {
     if let Some(at) = view.intake.ask_again {
         let delay = Duration::try_from(at.duration_since(now)).unwrap_or_default();
         core.queue.add(Job::Survey, delay + Duration::from_millis(10));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use agent_harness_providers::fs;
+
+    use super::*;
+    use crate::core::Config;
+
+    const STACK: &str = "apiVersion: agent-harness.dev/v1alpha1\nkind: Stack\nmetadata: {name: s}\n\
+                         spec: {processes: {main: {run: sleep 1, env: {KEY: {secret: key}}}}}\n";
+    const AGENT: &str = "apiVersion: agent-harness.dev/v1alpha1\nkind: Agent\nmetadata: {name: a-1}\n\
+                         spec: {stack: s}\n";
+
+    /// Surveys until nothing more follows from the last change; says whether that was so at once.
+    fn is_settled(core: &Core) -> bool {
+        let mut surveys = (0..5).map(|_| {
+            let before = core.view();
+            Arc::ptr_eq(&before, &survey(core, Duration::MAX).unwrap())
+        });
+        let at_once = surveys.next().unwrap();
+        assert!(surveys.any(|same| same), "each survey makes another view");
+        at_once
+    }
+
+    #[test]
+    fn a_survey_that_finds_nothing_new_keeps_the_view_and_any_change_makes_another() {
+        let folder = tempfile::tempdir().unwrap();
+        let specs = folder.path().join("specs");
+        fs::create_dir_all(&specs, 0o755).unwrap();
+        let write = |name: &str, text: &str| {
+            fs::write_atomic(specs.join(name), text, 0o644).unwrap();
+        };
+        write("s.yaml", STACK);
+        write("a.yaml", AGENT);
+        let config = Config::new(specs.clone(), folder.path().join("state")).unwrap();
+        let core = Core::open(config).unwrap();
+        assert!(!is_settled(&core), "the first one");
+        assert!(is_settled(&core));
+
+        write("a.yaml", &AGENT.replace("{stack: s}", "{stack: s, id: 7}"));
+        assert!(!is_settled(&core), "a spec");
+        let secret = folder.path().join("state/secrets/spec-key");
+        fs::write_atomic(&secret, "my own", 0o600).unwrap();
+        assert!(!is_settled(&core), "a secret that a spec names");
+        let uid = core.ledger().records().next().unwrap().uid.clone();
+        core.ledger().update(&uid, |record| record.generation += 1).unwrap();
+        assert!(!is_settled(&core), "the ledger");
+        assert!(is_settled(&core));
+
+        // As time passes its grace will end.
+        fs::rename(specs.join("a.yaml"), folder.path().join("a.yaml")).unwrap();
+        let first = survey(&core, Duration::MAX).unwrap();
+        assert!(!Arc::ptr_eq(&first, &survey(&core, Duration::MAX).unwrap()));
+        fs::rename(folder.path().join("a.yaml"), specs.join("a.yaml")).unwrap();
+        assert!(!is_settled(&core), "it is back");
+        assert!(is_settled(&core));
+        fs::rename(&specs, folder.path().join("elsewhere")).unwrap();
+        assert!(!Arc::ptr_eq(&core.view(), &survey(&core, Duration::MAX).unwrap()), "no folder");
     }
 }

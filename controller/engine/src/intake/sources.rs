@@ -15,7 +15,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::folder::{self, FileRead};
 use super::guard::{self, Question};
 use super::servers;
-use crate::ledger::{Ledger, ObjectRecord};
+use crate::ledger::{Ledger, ObjectRecord, Origin};
 
 /// What is in force after a look at the folder.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -45,6 +45,9 @@ pub struct Sources {
     device: Option<u64>,
     /// Why the last listing could not be replaced.
     distrust: Option<String>,
+    revision: u64,
+    /// What was accepted last, parsed: it seldom changes.
+    accepted: BTreeMap<ObjectKey, (Origin, Option<Document>)>,
     vanished: BTreeMap<ObjectKey, Timestamp>,
     approved: BTreeSet<ObjectKey>,
 }
@@ -58,6 +61,8 @@ impl Sources {
             files: BTreeMap::new(),
             device: None,
             distrust: None,
+            revision: 0,
+            accepted: BTreeMap::new(),
             vanished: BTreeMap::new(),
             approved: BTreeSet::new(),
         }
@@ -65,6 +70,7 @@ impl Sources {
 
     /// Lets everything leave that has vanished by now; says what that is.
     pub fn approve(&mut self) -> Vec<ObjectKey> {
+        self.revision += 1;
         self.approved.extend(self.vanished.keys().cloned());
         self.vanished.keys().cloned().collect()
     }
@@ -72,12 +78,19 @@ impl Sources {
     /// Reads the folder; [`Sources::settle`] says what that means. No lock of anybody else is needed here, and
     /// none should be held: the folder may be on a file system that hangs.
     pub fn read(&mut self) {
-        self.distrust = self.relist();
+        let distrust = self.relist();
+        self.revision += u64::from(self.distrust != distrust);
+        self.distrust = distrust;
+    }
+
+    /// Grows whenever a look finds something else than the one before, and with each approval.
+    pub fn revision(&self) -> u64 {
+        self.revision
     }
 
     /// What is in force after the last look at the folder. Pure but for what is remembered here.
     pub fn settle(&mut self, ledger: &Ledger, now: Timestamp) -> Intake {
-        let last_good = last_good(ledger);
+        let last_good = self.last_good(ledger);
         let (mut documents, mut problems) = self.documents(&last_good);
         if self.distrust.is_some() {
             // The listing is an earlier one: what was deleted since does not begin anew because of it.
@@ -149,6 +162,18 @@ impl Sources {
             ask_again: ruling.ask_again,
             frozen: ruling.frozen.or(why.map(|why| format!("deletions are frozen: {why}"))),
         }
+    }
+
+    /// The same as [`last_good`]; parses only what has changed.
+    fn last_good(&mut self, ledger: &Ledger) -> LastGood {
+        let mut before = std::mem::take(&mut self.accepted);
+        for record in ledger.records().filter(|record| record.deletion.is_none()) {
+            let known = before.remove(&record.key).filter(|(origin, _)| *origin == record.origin);
+            let entry = known.unwrap_or_else(|| (record.origin.clone(), document(record)));
+            self.accepted.insert(record.key.clone(), entry);
+        }
+        let accepted = self.accepted.iter();
+        accepted.filter_map(|(key, (_, document))| Some((key.clone(), document.clone()?))).collect()
     }
 
     /// Why no file's absence is to be believed now.
@@ -229,11 +254,14 @@ impl Sources {
         for (path, read) in listing.files {
             let known = self.files.remove(&path).filter(|(before, _)| *before == read);
             let entry = known.unwrap_or_else(|| {
+                self.revision += 1;
                 let parsed = Arc::new(parsed(&path, &read));
                 (read, parsed)
             });
             files.insert(path, entry);
         }
+        // What is left of the earlier ones is not there any more.
+        self.revision += u64::from(!self.files.is_empty());
         self.files = files;
         None
     }

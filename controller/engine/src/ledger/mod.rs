@@ -40,6 +40,7 @@ pub enum LedgerError {
 pub struct Ledger {
     folder: PathBuf,
     records: BTreeMap<Uid, ObjectRecord>,
+    revision: u64,
 }
 
 impl Ledger {
@@ -57,7 +58,12 @@ impl Ledger {
                 .map_err(|source| LedgerError::Unreadable { path, source })?;
             records.insert(record.uid.clone(), record);
         }
-        Ok(Self { folder, records })
+        Ok(Self { folder, records, revision: 0 })
+    }
+
+    /// Grows with each change.
+    pub fn revision(&self) -> u64 {
+        self.revision
     }
 
     /// All records, oldest incarnation first.
@@ -85,6 +91,7 @@ impl Ledger {
             .map_err(|source| LedgerError::Unreadable { path: path.clone(), source })?;
         fs::write_atomic(&path, bytes, 0o600)?;
         self.records.insert(record.uid.clone(), record);
+        self.revision += 1;
         Ok(())
     }
 
@@ -104,6 +111,7 @@ impl Ledger {
         if let Some(record) = self.records.get(uid) {
             fs::remove_file_if_exists(self.path(record))?;
             self.records.remove(uid);
+            self.revision += 1;
         }
         Ok(())
     }

@@ -104,8 +104,8 @@ pub struct Ready {
     /// time; checks go on. Default: `60s`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Duration>,
-    /// Time between two checks of a process that is ready; while it starts they come faster.
-    /// Default: `2s`.
+    /// Time between two checks of a process that is ready; while it starts, and after a check that
+    /// failed, they come faster. Default: `5s`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub period: Option<Duration>,
 }

@@ -1,6 +1,6 @@
 //! Finds out whether a process does its work: one look, and one task per process that keeps looking.
 //!
-//! The first looks come fast (5 ms apart, growing to the period), so that a process counts as ready
+//! The first looks come fast (5 ms apart, growing to a second), so that a process counts as ready
 //! as soon as it is. Once ready it takes three failures in a row to lose that, and connections to all
 //! that have one period are made together: to wake up costs more than to look. What follows from
 //! readiness is the model's affair.
@@ -24,7 +24,7 @@ use crate::mask::Mask;
 
 mod http;
 
-/// From the first look to the second; each further one waits half as long again, up to the period. Short,
+/// From the first look to the second; each further one waits half as long again, up to `AGAIN`. Short,
 /// because whoever waits for an agent waits for the slowest of its processes.
 const FIRST_WAIT: Duration = Duration::from_millis(5);
 /// No period is shorter.
@@ -33,6 +33,8 @@ const LEAST_PERIOD: Duration = Duration::from_millis(50);
 const PATIENCE: Duration = Duration::from_secs(3);
 /// Failures in a row until a ready process is not ready any more.
 const THRESHOLD: u32 = 3;
+/// From a look that failed to the next one, at most: so soon it is known whether it was more than a hiccup.
+const AGAIN: Duration = Duration::from_secs(1);
 /// How often `first_looks` checks whether all have answered.
 const FIRST_LOOK_STEP: Duration = Duration::from_millis(2);
 
@@ -184,20 +186,21 @@ async fn keep_looking(
         }
         tokio::time::sleep(match &probe.check {
             _ if !was_ready => wait,
+            _ if failures > 0 => period.min(AGAIN),
             Check::Http { .. } | Check::Tcp { .. } => until_next(epoch.elapsed(), period),
             // Commands that all begin at once would be in each other's way.
             Check::Exec(_) => period,
         })
         .await;
-        wait = (wait * 3 / 2).min(period);
+        wait = (wait * 3 / 2).min(period).min(AGAIN);
     }
 }
 
-/// From a moment to the next multiple of the period that is half a period away at least.
+/// From a moment to the next multiple of the period that is a quarter of it away at least.
 fn until_next(moment: Duration, period: Duration) -> Duration {
     let into = moment.as_nanos() % period.as_nanos().max(1);
     let left = period.saturating_sub(Duration::from_nanos(u64::try_from(into).unwrap_or_default()));
-    if left < period / 2 { left + period } else { left }
+    if left < period / 4 { left + period } else { left }
 }
 
 fn answered(readiness: &Answer) -> Option<Readiness> {
@@ -288,7 +291,7 @@ mod tests {
         for moment in [0, 1, 700, 999, 1000, 1001, 1500, 1999, 60_001, 60_999] {
             let wait = until_next(ms(moment), ms(2000));
             assert_eq!((moment + u64::try_from(wait.as_millis()).unwrap()) % 2000, 0, "{moment}");
-            assert!(wait >= ms(1000) && wait < ms(3000), "{moment}: {wait:?}");
+            assert!(wait >= ms(500) && wait < ms(2500), "{moment}: {wait:?}");
         }
     }
 }

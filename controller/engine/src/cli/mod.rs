@@ -35,6 +35,8 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> Result<(), ExitCode> {
     say::log(&args.verb);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(4)
+        // Longer than from one resync to the next, which would begin its threads anew each time.
+        .thread_keep_alive(std::time::Duration::from_secs(60))
         .enable_all()
         .build()
         .map_err(|error| say::failed(&error))?;

@@ -85,11 +85,14 @@ pub fn survey_with(
 /// The view of now, when a new one would be the same. Blocks on files and git.
 fn unchanged(core: &Core, max_age: Duration) -> Option<Arc<View>> {
     let basis = core.basis()?;
-    gather(core, &core.view().needs, max_age); // I/O: secrets, files, git
     let view = basis.view(core)?;
+    gather(core, &view.needs, max_age); // I/O: secrets, files, git
+    if !basis.has_facts_of(core) {
+        return None;
+    }
     // It may have failed before.
     core.statuses().write_problems(&view.loose_problems());
-    Some(view)
+    Some(Arc::clone(view))
 }
 
 /// What cannot be resolved now (a template file is gone, a repository cannot be read) stays wanted as it was:

@@ -44,11 +44,14 @@ impl Basis {
         (!waits && !leaving).then_some(Self { inputs, facts, view })
     }
 
-    /// The view, when all of it is as it was. The facts have to be gathered before.
-    pub fn view(&self, core: &Core) -> Option<Arc<View>> {
-        let same = self.inputs == Inputs::now(core)
-            && Arc::ptr_eq(&self.facts, &core.facts.facts())
-            && Arc::ptr_eq(&self.view, &core.view());
-        same.then(|| Arc::clone(&self.view))
+    /// The view, when all but the facts is as it was.
+    pub fn view(&self, core: &Core) -> Option<&Arc<View>> {
+        let same = self.inputs == Inputs::now(core) && Arc::ptr_eq(&self.view, &core.view());
+        same.then_some(&self.view)
+    }
+
+    /// Whether the facts are, once they were gathered.
+    pub fn has_facts_of(&self, core: &Core) -> bool {
+        Arc::ptr_eq(&self.facts, &core.facts.facts())
     }
 }

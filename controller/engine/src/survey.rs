@@ -238,6 +238,7 @@ fn publish(core: &Core, view: &Arc<View>, now: Timestamp) {
 
 #[cfg(test)]
 mod tests {
+    use agent_harness_model::kinds::{Place, setup};
     use agent_harness_providers::fs;
 
     use super::*;
@@ -283,6 +284,19 @@ mod tests {
         core.ledger().update(&uid, |record| record.generation += 1).unwrap();
         assert!(!is_settled(&core), "the ledger");
         assert!(is_settled(&core));
+
+        // As time passes the retention of what the object does not want any more ends.
+        let place = Place::Setup(setup::Place { root: "/".into() });
+        let since = Some(Timestamp::now());
+        core.ledger()
+            .update(&uid, |record| record.claim("setup/old", &place).leaving_since = since)
+            .unwrap();
+        for _ in 0..3 {
+            let before = core.view();
+            assert!(!Arc::ptr_eq(&before, &survey(&core, Duration::MAX).unwrap()), "it leaves");
+        }
+        core.ledger().update(&uid, |record| drop(record.resources.remove("setup/old"))).unwrap();
+        assert!(!is_settled(&core), "it is gone");
 
         // As time passes its grace will end.
         fs::rename(specs.join("a.yaml"), folder.path().join("a.yaml")).unwrap();

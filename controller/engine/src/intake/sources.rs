@@ -15,7 +15,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::folder::{self, FileRead};
 use super::guard::{self, Question};
 use super::servers;
-use crate::ledger::{Ledger, ObjectRecord, Origin};
+use crate::ledger::{Ledger, ObjectRecord};
 
 /// What is in force after a look at the folder.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -46,8 +46,6 @@ pub struct Sources {
     /// Why the last listing could not be replaced.
     distrust: Option<String>,
     revision: u64,
-    /// What was accepted last, parsed: it seldom changes.
-    accepted: BTreeMap<ObjectKey, (Origin, Option<Document>)>,
     vanished: BTreeMap<ObjectKey, Timestamp>,
     approved: BTreeSet<ObjectKey>,
 }
@@ -62,7 +60,6 @@ impl Sources {
             device: None,
             distrust: None,
             revision: 0,
-            accepted: BTreeMap::new(),
             vanished: BTreeMap::new(),
             approved: BTreeSet::new(),
         }
@@ -90,7 +87,7 @@ impl Sources {
 
     /// What is in force after the last look at the folder. Pure but for what is remembered here.
     pub fn settle(&mut self, ledger: &Ledger, now: Timestamp) -> Intake {
-        let last_good = self.last_good(ledger);
+        let last_good = last_good(ledger);
         let (mut documents, mut problems) = self.documents(&last_good);
         if self.distrust.is_some() {
             // The listing is an earlier one: what was deleted since does not begin anew because of it.
@@ -162,18 +159,6 @@ impl Sources {
             ask_again: ruling.ask_again,
             frozen: ruling.frozen.or(why.map(|why| format!("deletions are frozen: {why}"))),
         }
-    }
-
-    /// The same as [`last_good`]; parses only what has changed.
-    fn last_good(&mut self, ledger: &Ledger) -> LastGood {
-        let mut before = std::mem::take(&mut self.accepted);
-        for record in ledger.records().filter(|record| record.deletion.is_none()) {
-            let known = before.remove(&record.key).filter(|(origin, _)| *origin == record.origin);
-            let entry = known.unwrap_or_else(|| (record.origin.clone(), document(record)));
-            self.accepted.insert(record.key.clone(), entry);
-        }
-        let accepted = self.accepted.iter();
-        accepted.filter_map(|(key, (_, document))| Some((key.clone(), document.clone()?))).collect()
     }
 
     /// Why no file's absence is to be believed now.

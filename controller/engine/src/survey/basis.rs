@@ -32,14 +32,18 @@ impl Inputs {
 
 impl Basis {
     /// That of a view which was made of these, unless the view will be another one as time passes: because a file
-    /// is missing and its grace ends, or because something is on its way out.
+    /// is missing and its grace ends, or because something is on its way out or in the trash: an object, or what a
+    /// live one does not want any more.
     pub fn of(core: &Core, inputs: Inputs, intake: &Intake, view: &Arc<View>) -> Option<Self> {
         // Taken apart without `..`: a new field cannot be missed here.
         let Intake { documents: _, problems: _, held: _, leave, blocked, ask_again, frozen } =
             intake;
         let waits =
             !leave.is_empty() || !blocked.is_empty() || ask_again.is_some() || frozen.is_some();
-        let leaving = core.ledger().records().any(|record| record.deletion.is_some());
+        let leaving = core.ledger().records().any(|record| {
+            let mut entries = record.resources.values();
+            record.deletion.is_some() || entries.any(|entry| entry.leaving_since.is_some())
+        });
         let (facts, view) = (core.facts.facts(), Arc::clone(view));
         (!waits && !leaving).then_some(Self { inputs, facts, view })
     }

@@ -146,6 +146,8 @@ fn logs_and_waits_follow_what_happens() {
     site.start();
     site.ready("agent-1");
     let logs = Running::new(&site, &["logs", "1", "--follow"]);
+    // The worker's first round is over: what it counts next is this note alone.
+    logs.says(&site, &["worker", "counted the words of 3 notes"]);
     let note = r#"{"body":"two words"}"#;
     assert_eq!(http(site.api + 10, "POST", "/api/v1/notes", note).unwrap().0, 201);
     logs.says(&site, &["api", "POST \"/api/v1/notes\" 201"]);

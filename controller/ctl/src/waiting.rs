@@ -242,14 +242,21 @@ pub async fn until(
             biased;
             // One look there is in any case, however short the time.
             () = &mut deadline, if looked => break,
+            // What was said before a look is heard before it.
+            news = next(&mut watch) => match news {
+                Some(object) => object.key().map(|key| (key, Some(object))).into_iter().collect(),
+                None => { watch = None; Vec::new() }
+            },
             _ = tick.tick() => {
                 looked = true;
                 let begun = Instant::now();
                 let seen = limit.look(async {
+                    let seen = look(client, goal, open.values().map(|one| one.target)).await;
+                    // Begun after the look, so that its first words are no older.
                     if watch.is_none() {
                         watch = client.follow("/v1/watch").await.ok();
                     }
-                    look(client, goal, open.values().map(|one| one.target)).await
+                    seen
                 });
                 let (seen, why) = match seen.await.transpose()? {
                     Some(Look::Seen(seen)) => (seen, None),
@@ -266,10 +273,6 @@ pub async fn until(
                 away = why;
                 seen
             }
-            news = next(&mut watch) => match news {
-                Some(object) => object.key().map(|key| (key, Some(object))).into_iter().collect(),
-                None => { watch = None; Vec::new() }
-            },
         };
         for (key, now) in news {
             let Some(one) = open.get_mut(&key) else { continue };

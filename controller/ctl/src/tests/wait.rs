@@ -206,6 +206,34 @@ fn a_controller_that_goes_away_meanwhile_is_waited_for() {
     ");
 }
 
+/// However slowly the first words of the watch come, nothing older is said after something newer.
+#[test]
+fn what_is_said_never_goes_back() {
+    let asked = std::cell::Cell::new(0);
+    let shown = Ctl::new().with(&["wait", "2"], move |line, body| {
+        let now = match asked.get() {
+            0 => agent("agent-2", Phase::Progressing, "not looked at yet"),
+            1 => agent("agent-2", Phase::Progressing, "process/api is starting"),
+            _ => agent("agent-2", Phase::Ready, ""),
+        };
+        match line {
+            "GET /v1/watch" | "GET /v1/objects/agent/agent-2" => {
+                asked.set(asked.get() + 1);
+                let end = if line.ends_with("watch") { "\n" } else { "" };
+                (200, serde_json::to_string(&now).unwrap() + end)
+            }
+            _ => looking(world())(line, body),
+        }
+    });
+    insta::assert_snapshot!(shown, @"
+    agent/agent-2 ready
+    --- stderr
+    agent/agent-2  Progressing  not looked at yet
+    agent/agent-2  Progressing  process/api is starting
+    --- Done
+    ");
+}
+
 #[test]
 fn a_controller_that_is_stopped_is_not_waited_for_longer_than_for_anything_else() {
     let shown = Ctl::new().with(&["wait", "2", "--timeout", "300ms"], |_, _| (1, String::new()));

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 pub use agent_harness_model::layout::is_spec_name;
 use agent_harness_model::spec::diagnostic::Diagnostic;
@@ -13,12 +14,23 @@ use agent_harness_providers::fs;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listing {
     /// Every spec file, by path.
-    pub files: BTreeMap<PathBuf, FileRead>,
+    pub files: BTreeMap<PathBuf, Found>,
     /// The device that the folder is on.
     pub device: u64,
 }
 
-/// One spec file.
+/// One spec file, and what tells whether somebody is in the middle of writing it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// What it holds.
+    pub read: FileRead,
+    /// Which file has the name; one that was put there by rename is another one.
+    pub inode: u64,
+    /// When it was written last, as seen after it was read.
+    pub modified: SystemTime,
+}
+
+/// What a spec file holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FileRead {
     /// It was read.
@@ -44,7 +56,11 @@ pub fn list(folder: &Path) -> Result<Listing, String> {
     for path in fs::list_dir(folder).map_err(|error| error.to_string())? {
         if is_spec_name(&path) {
             if let Some(read) = read(folder, &path) {
-                files.insert(path, read);
+                let metadata = path.symlink_metadata().ok();
+                let inode = metadata.as_ref().map_or(0, |metadata| metadata.ino());
+                let modified = metadata.and_then(|metadata| metadata.modified().ok());
+                let modified = modified.unwrap_or(SystemTime::UNIX_EPOCH);
+                files.insert(path, Found { read, inode, modified });
             }
         }
     }
@@ -136,7 +152,7 @@ mod tests {
     fn only(folder: &tempfile::TempDir) -> String {
         let listing = list(folder.path()).unwrap();
         assert_eq!(listing.files.len(), 1, "{listing:?}");
-        match listing.files.into_values().next() {
+        match listing.files.into_values().next().map(|found| found.read) {
             Some(FileRead::Bad(why)) => {
                 why.line().replace(&folder.path().display().to_string(), "SPECS")
             }

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
 
 use agent_harness_model::id::{ObjectKey, ObjectKind};
 use agent_harness_model::spec::diagnostic::Diagnostic;
@@ -12,10 +13,15 @@ use agent_harness_model::status::{Blocked, Blocker};
 use agent_harness_model::validate::{LastGood, settle};
 use jiff::{SignedDuration, Timestamp};
 
-use super::folder::{self, FileRead};
+use super::folder::{self, FileRead, Found, Listing};
 use super::guard::{self, Question};
 use super::servers;
 use crate::ledger::{Ledger, ObjectRecord};
+use crate::queue::DEBOUNCE_MAX;
+
+/// A file that is written in place is read once it was left alone for so long. Less than the debounce of the watch's
+/// hints: whoever was hinted waits no longer.
+const STILL: Duration = Duration::from_millis(100);
 
 /// What is in force after a look at the folder.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -42,6 +48,8 @@ pub struct Sources {
     folder: PathBuf,
     grace: SignedDuration,
     files: BTreeMap<PathBuf, (FileRead, Arc<Parsed>)>,
+    /// Which file had each name at the last look.
+    inodes: BTreeMap<PathBuf, u64>,
     device: Option<u64>,
     /// Why the last listing could not be replaced.
     distrust: Option<String>,
@@ -57,6 +65,7 @@ impl Sources {
             folder,
             grace,
             files: BTreeMap::new(),
+            inodes: BTreeMap::new(),
             device: None,
             distrust: None,
             revision: 0,
@@ -72,8 +81,8 @@ impl Sources {
         self.vanished.keys().cloned().collect()
     }
 
-    /// Reads the folder; [`Sources::settle`] says what that means. No lock of anybody else is needed here, and
-    /// none should be held: the folder may be on a file system that hangs.
+    /// Reads the folder; [`Sources::settle`] says what that means. Waits while somebody writes, up to 2 s. No lock
+    /// of anybody else is needed here, and none should be held: the folder may be on a file system that hangs.
     pub fn read(&mut self) {
         let distrust = self.relist();
         self.revision += u64::from(self.distrust != distrust);
@@ -224,7 +233,7 @@ impl Sources {
 
     /// Lists the folder. `Some` says why it is not to be believed; then the last listing stands.
     fn relist(&mut self) -> Option<String> {
-        let listing = match folder::list(&self.folder) {
+        let listing = match self.list_still() {
             Ok(listing) => listing,
             Err(why) => return Some(why),
         };
@@ -236,7 +245,8 @@ impl Sources {
             ));
         }
         let mut files = BTreeMap::new();
-        for (path, read) in listing.files {
+        self.inodes = listing.files.iter().map(|(path, it)| (path.clone(), it.inode)).collect();
+        for (path, Found { read, .. }) in listing.files {
             let known = self.files.remove(&path).filter(|(before, _)| *before == read);
             let entry = known.unwrap_or_else(|| {
                 self.revision += 1;
@@ -249,6 +259,31 @@ impl Sources {
         self.revision += u64::from(!self.files.is_empty());
         self.files = files;
         None
+    }
+
+    /// Lists the folder once no file of it is in the middle of being written in place: half of one may look whole.
+    fn list_still(&self) -> Result<Listing, String> {
+        let patience = Instant::now() + DEBOUNCE_MAX;
+        loop {
+            let listing = folder::list(&self.folder)?;
+            match self.until_still(&listing, SystemTime::now()) {
+                Some(wait) if Instant::now() < patience => std::thread::sleep(wait),
+                _ => return Ok(listing),
+            }
+        }
+    }
+
+    /// How long a file that was known before, and holds something else by now, is too young to be believed. What
+    /// is put there by rename is whole.
+    fn until_still(&self, listing: &Listing, now: SystemTime) -> Option<Duration> {
+        let young = |(path, found): (&PathBuf, &Found)| {
+            let same = self.inodes.get(path) == Some(&found.inode);
+            let other = self.files.get(path).is_none_or(|(before, _)| *before != found.read);
+            // One from the future has no age.
+            let age = now.duration_since(found.modified).unwrap_or(STILL);
+            (same && other).then(|| STILL.saturating_sub(age)).filter(|wait| !wait.is_zero())
+        };
+        listing.files.iter().filter_map(young).max()
     }
 
     /// Whether the file that had an object is there and holds something that cannot be read, or another file

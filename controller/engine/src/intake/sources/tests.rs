@@ -68,6 +68,35 @@ fn a_rename_is_a_move() {
     assert_eq!(case.ledger.live(&ObjectKey::agent("agent-1")).unwrap().uid, uid);
 }
 
+/// Half of a file may look whole, and mean something else.
+#[test]
+fn a_file_that_is_written_in_place_is_read_once_it_is_left_alone() {
+    let mut case = Case::new();
+    case.at(0);
+    let path = case.folder.path().join("stack.yaml");
+    let in_place = |text: &str| {
+        let mut file = std::fs::OpenOptions::new().write(true).truncate(true).open(&path).unwrap();
+        std::io::Write::write_all(&mut file, text.as_bytes()).unwrap();
+    };
+    in_place(&object("Stack", "app", "ports: {api: 7000}"));
+    let listing = folder::list(case.folder.path()).unwrap();
+    let after = |ms| listing.files[&path].modified + Duration::from_millis(ms);
+    let wait = |case: &Case, ms| case.sources.until_still(&listing, after(ms));
+    assert_eq!(wait(&case, 30), Some(STILL - Duration::from_millis(30)));
+    assert_eq!(wait(&case, 100), None, "left alone");
+    // Whoever looks right after a write waits, and gets what was written.
+    let begun = Instant::now();
+    in_place(&object("Stack", "app", "ports: {api: 7100}"));
+    let stack = case.at(1).documents.remove(&ObjectKey::stack("app")).unwrap();
+    assert!(begun.elapsed() >= STILL / 2 && stack.node.to_json().to_string().contains("7100"));
+    let listing = folder::list(case.folder.path()).unwrap();
+    assert_eq!(case.sources.until_still(&listing, after(0)), None, "nothing new");
+    // What is put in its place is whole.
+    case.write("stack.yaml", &object("Stack", "app", "ports: {api: 7200}"));
+    let listing = folder::list(case.folder.path()).unwrap();
+    assert_eq!(case.sources.until_still(&listing, listing.files[&path].modified), None);
+}
+
 #[test]
 fn a_removed_file_lets_its_object_leave_after_the_grace() {
     let mut case = Case::new();

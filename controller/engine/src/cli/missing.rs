@@ -13,17 +13,20 @@ use crate::view::View;
 /// What is missing of one object, or of the whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Missing {
-    /// Why it is not there, in words.
-    pub why: String,
+    /// Why it is not there, in words: each reason.
+    pub whys: Vec<String>,
     /// It does not get there by itself.
     pub stuck: bool,
 }
 
 /// All that is missing, by what it is missing of.
 pub fn missing(core: &Core) -> BTreeMap<String, Missing> {
-    let mut missing = BTreeMap::new();
+    let mut missing: BTreeMap<String, Missing> = BTreeMap::new();
     let mut add = |what: String, why: String, stuck| {
-        missing.entry(what).or_insert(Missing { why, stuck });
+        let entry = missing.entry(what).or_insert(Missing { whys: Vec::new(), stuck });
+        if !entry.whys.contains(&why) {
+            entry.whys.push(why);
+        }
     };
     if core.progress() < Progress::Working {
         add("the specs".to_owned(), "not looked at yet".to_owned(), false);
@@ -45,8 +48,8 @@ pub fn missing(core: &Core) -> BTreeMap<String, Missing> {
             Some(deletion) if is_out(deletion, now) => {}
             Some(_) => add(format!("{what} (leaving)"), leaving(core, record), false),
             None => {
-                if let Some(problem) = not_there(core, &view, record) {
-                    add(what, problem.why, problem.stuck);
+                if let Some(Missing { whys, stuck }) = not_there(core, &view, record) {
+                    whys.into_iter().for_each(|why| add(what.clone(), why, stuck));
                 }
             }
         }
@@ -67,7 +70,7 @@ fn is_out(deletion: &Deletion, now: Timestamp) -> bool {
 /// Why a live object is not as its spec says.
 fn not_there(core: &Core, view: &View, record: &ObjectRecord) -> Option<Missing> {
     let key = &record.key;
-    let moving = |why: &str| Some(Missing { why: why.to_owned(), stuck: false });
+    let moving = |why: &str| Some(Missing { whys: vec![why.to_owned()], stuck: false });
     let object = publish::one(core, key);
     let outdated = object.as_ref().is_some_and(|object| object.outdated);
     let Some(status) = object.and_then(|object| object.status) else {
@@ -76,25 +79,36 @@ fn not_there(core: &Core, view: &View, record: &ObjectRecord) -> Option<Missing>
     if outdated || status.observed_generation < record.generation {
         return moving("its spec is new");
     }
-    let problem = view.problems_of(key).into_iter().next();
+    let mut whys = view.problems_of(key);
     let blocked = view.intake.blocked.get(key);
     let follows = blocked.is_some_and(|blocked| blocked.by == Blocker::LeavingUsers);
-    let comes = problem.is_none() && follows;
-    let in_the_way = problem.or_else(|| blocked.map(|it| format!("cannot leave: {}", it.message)));
+    let comes = whys.is_empty() && follows;
+    whys.extend(blocked.map(|it| format!("cannot leave: {}", it.message)));
     let works = matches!(status.phase, Phase::Ready | Phase::Suspended);
-    match (in_the_way, works) {
-        (None, true) => None,
-        (Some(why), works) => Some(Missing { why, stuck: (works && !comes) || status.is_stuck() }),
-        (None, false) => {
-            let why = format!("{}: {}", status.phase, message(&status));
-            Some(Missing { why, stuck: status.is_stuck() })
-        }
+    let stuck = status.is_stuck() || (works && !comes);
+    if !works {
+        whys.extend(reasons(&status).iter().map(|why| format!("{}: {why}", status.phase)));
     }
+    (!whys.is_empty()).then_some(Missing { whys, stuck })
 }
 
-fn message(status: &Status) -> &str {
+/// Why an object is not ready: what needs attention, what goes on, what cannot be seen.
+fn reasons(status: &Status) -> Vec<&str> {
+    let says = |kind, truth| {
+        let said = status.condition(kind).filter(|it| it.status == truth);
+        said.map(|it| it.message.as_str()).filter(|message| !message.is_empty())
+    };
+    let all = [
+        says(ConditionType::Stalled, Truth::True),
+        says(ConditionType::Progressing, Truth::True),
+        says(ConditionType::Synced, Truth::Unknown),
+    ];
+    let known: Vec<_> = all.into_iter().flatten().collect();
+    if !known.is_empty() {
+        return known;
+    }
     let ready = status.condition(ConditionType::Ready).filter(|it| it.status != Truth::True);
-    ready.map(|it| it.message.as_str()).unwrap_or_default()
+    vec![ready.map(|it| it.message.as_str()).unwrap_or_default()]
 }
 
 /// How far an object is on its way out.

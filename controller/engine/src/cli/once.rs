@@ -83,8 +83,8 @@ async fn bring_about(core: &Core, timeout: Duration) -> End {
 /// Says how it ended; the error is the exit code.
 fn report(core: &Core, end: Option<End>, timeout: &str) -> Result<(), ExitCode> {
     let missing = |missing: BTreeMap<String, Missing>, code: u8| {
-        for (what, Missing { why, .. }) in missing {
-            say::word(&format!("{what}: {why}"));
+        for (what, Missing { whys, .. }) in missing {
+            whys.iter().for_each(|why| say::word(&format!("{what}: {why}")));
         }
         Err(ExitCode::from(code))
     };

@@ -29,7 +29,7 @@ pub async fn run(args: RunArgs) -> Result<(), ExitCode> {
     shown.abort();
     let _ = shown.await;
     tokio::select! {
-        () = end(engine, args.stop_agents_on_exit) => Ok(()),
+        ended = end(engine, args.stop_agents_on_exit) => ended,
         // Who says so twice does not want to wait.
         () = told.told_again() => {
             say::problem("ended at once; the next start goes on with what is not finished");
@@ -38,17 +38,17 @@ pub async fn run(args: RunArgs) -> Result<(), ExitCode> {
     }
 }
 
-/// Ends the engine, and with `stop_agents` all processes before that.
-async fn end(engine: Engine<Host>, stop_agents: bool) {
+/// Ends the engine, and with `stop_agents` all processes before that; an error when some of them run on.
+async fn end(engine: Engine<Host>, stop_agents: bool) -> Result<(), ExitCode> {
+    let mut ended = Ok(());
     if stop_agents {
         say::word("stopping all processes; once more Ctrl-C ends the controller at once");
-        if let Err(error) = engine.down(false).await {
-            say::failed(&error);
-        }
+        ended = engine.down(false).await.map_err(|error| say::failed(&error));
     } else if engine.core().progress() < Progress::Down {
         say::word("stopping; the agents' processes run on (`controller down --yes` stops them)");
     }
     engine.stop().await;
+    ended
 }
 
 async fn show(core: Arc<Core>) {

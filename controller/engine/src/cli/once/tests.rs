@@ -71,9 +71,8 @@ fn whys(end: &End) -> Vec<String> {
     };
     missing
         .iter()
-        .map(|(what, missing)| {
-            format!("{what}: {}", why(&missing.why).unwrap_or(missing.why.clone()))
-        })
+        .flat_map(|(what, missing)| missing.whys.iter().map(move |said| (what, said)))
+        .map(|(what, said)| format!("{what}: {}", why(said).unwrap_or(said.clone())))
         .collect()
 }
 
@@ -159,6 +158,26 @@ async fn it_ends_early_when_nothing_more_can_come() {
         ["agent-1", "agent-2"].map(|name| format!(
             "agent/{name}: Stalled: process/bad: there is no such command (asked for at …/s.yaml:4:20)"
         ))
+    );
+    // Of each object every reason is said.
+    site.write(
+        "agent-2.yaml",
+        &format!("{HEAD}\nkind: Agent\nmetadata: {{name: agent-2}}\nspec: {{stcak: s, idd: 2}}\n"),
+    );
+    let end = site.once(&Hall::default(), 100).await;
+    let of = |agent: &str| {
+        let said =
+            whys(&end).into_iter().filter(|why| why.starts_with(&format!("agent/{agent}: ")));
+        said.map(|why| why.split("; ").next().unwrap_or_default().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(of("agent-1").len(), 1);
+    assert_eq!(
+        of("agent-2"),
+        [
+            "agent/agent-2: …/agent-2.yaml:4:8: unknown key `stcak` in `spec`",
+            "agent/agent-2: …/agent-2.yaml:4:18: unknown key `idd` in `spec`",
+            "agent/agent-2: Stalled: process/bad: there is no such command (asked for at …/s.yaml:4:20)"
+        ]
     );
     // A source problem alone, with everything else at work.
     site.stack("main");

@@ -16,7 +16,7 @@ impl Backoff {
     pub const TRANSIENT: Self =
         Self { base: Duration::from_secs(1), cap: Duration::from_secs(300) };
 
-    /// For what needs somebody to change something: 30 s, the rhythm of the resync, to 5 min.
+    /// For what needs somebody to change something: 30 s to 5 min.
     pub const TERMINAL: Self =
         Self { base: Duration::from_secs(30), cap: Duration::from_secs(300) };
 

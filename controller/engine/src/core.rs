@@ -57,7 +57,7 @@ impl Config {
             bin: facts::own_folder()?,
             grace: SignedDuration::from_secs(3),
             retention: SignedDuration::from_hours(24),
-            resync: Duration::from_secs(30),
+            resync: Duration::from_secs(60),
             // What the outside can take is bounded by lanes; a job that waits for its lane is no load, and must
             // not keep the survey and the servers of everybody from their turn.
             concurrency: 1024,

@@ -18,7 +18,7 @@ use crate::template::names_in;
 const STOP_GRACE_MS: u64 = 5000;
 /// Default time between two looks at a process that is ready: a look costs the controller a third of a
 /// millisecond, and five agents with two such processes each are to cost it under 0.3 % of a core.
-const READY_PERIOD_MS: u64 = 5000;
+const READY_PERIOD_MS: u64 = 10_000;
 /// Default time within which a process has to become ready.
 const READY_TIMEOUT_MS: u64 = 60_000;
 

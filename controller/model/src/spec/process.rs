@@ -105,7 +105,7 @@ pub struct Ready {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Duration>,
     /// Time between two checks of a process that is ready; while it starts, and after a check that
-    /// failed, they come faster. Default: `5s`.
+    /// failed, they come faster. Default: `10s`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub period: Option<Duration>,
 }

@@ -69,6 +69,7 @@ async fn main() {
         admin_password: Secret::new("bench"),
     };
     let prepared = embedded::prepare(&want, &default_cache(), &|_| {}).await.unwrap();
+    embedded::in_force::put_in_force(&prepared.layout).unwrap();
     let mut child = spawn(&prepared, folder.path());
     let to = PostgresConnection {
         host: "127.0.0.1".into(),

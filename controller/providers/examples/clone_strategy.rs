@@ -46,6 +46,7 @@ async fn measure(version: &str) {
     };
     let prepared =
         embedded::prepare(&want, &default_cache(), &|p| eprintln_progress(&p)).await.unwrap();
+    embedded::in_force::put_in_force(&prepared.layout).unwrap();
     let mut child = spawn(&prepared, folder.path());
     let server = Server::new(PostgresConnection {
         host: "127.0.0.1".into(),

@@ -6,37 +6,40 @@
 mod backend;
 mod look;
 pub(crate) mod owner;
+mod start;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex};
 
 use agent_harness_model::id::ResourceId;
 use agent_harness_model::kinds::service::{Action, Desired, Observed, Place};
 use agent_harness_model::kinds::{self, Have, Readiness, Resource};
 use agent_harness_model::world::{self, ApplyError, Ask, Class, Seen};
-use agent_harness_shim::logs;
 use futures_util::future::join_all;
 
 use crate::fs::{self, FsError};
 use crate::process::{
-    InvalidProcessId, Launch, ProcessId, ProcessState, SuperviseError, Supervisor, ports,
-    process_id,
+    InvalidProcessId, ProcessId, ProcessState, SuperviseError, Supervisor, process_id,
 };
 use crate::provider::{Context, LOOK, Provider, within, wrong_kind};
 pub use backend::{Backend, How, Program};
 use look::{Look, look};
-
-/// Between two questions whether a server that was just started answers.
-const POLL: Duration = Duration::from_millis(15);
-/// How long one of them waits: a stranger on the port may never answer, and ours has ended meanwhile.
-const ANSWER: Duration = Duration::from_secs(2);
 
 /// All servers of one make.
 pub struct Services<B> {
     supervisor: Arc<Supervisor>,
     log_root: PathBuf,
     backend: B,
+    /// Settings with which a server did not stay up: tried again by the next controller, or when another server
+    /// would not be stopped for it.
+    refused: Mutex<BTreeMap<ProcessId, Refused>>,
+}
+
+/// What a server said to settings that it refused.
+struct Refused {
+    fingerprint: String,
+    words: String,
 }
 
 /// Why nothing came of an action.
@@ -62,6 +65,11 @@ enum ServiceError<E: std::error::Error + 'static> {
     Unwanted(&'static str),
     #[error("{name} ended right after its start ({how}): {last_lines}")]
     Ended { name: &'static str, how: String, last_lines: String },
+    #[error(
+        "{name} refuses what `{place}` says: {words}; correct it there{}",
+        if *runs { ". The server runs with its last good settings" } else { "" }
+    )]
+    Refused { name: &'static str, place: &'static str, words: String, runs: bool },
     #[error(transparent)]
     Server(E),
 }
@@ -69,7 +77,7 @@ enum ServiceError<E: std::error::Error + 'static> {
 impl<B: Backend> Services<B> {
     /// Logs lie below `log_root`.
     pub(crate) fn with(supervisor: Arc<Supervisor>, log_root: PathBuf, backend: B) -> Self {
-        Self { supervisor, log_root, backend }
+        Self { supervisor, log_root, backend, refused: Mutex::default() }
     }
 
     async fn see(&self, cx: &Context<'_>, ask: &Ask<'_>, place: &Place) -> Seen<Option<Observed>> {
@@ -181,96 +189,6 @@ impl<B: Backend> Services<B> {
                     None => Ok(()),
                 }
             }
-        }
-    }
-
-    /// Prepares first: what is wrong in the spec stops no server that runs.
-    async fn start(
-        &self,
-        cx: &Context<'_>,
-        id: &ResourceId,
-        want: &Desired,
-        again: bool,
-    ) -> Result<(), ServiceError<B::Error>> {
-        let Some(How::Embedded(embedded)) = B::how(&want.runtime) else {
-            return Err(ServiceError::NotOurs(B::NAME));
-        };
-        self.claim(cx, id, B::root(embedded))?;
-        let prepared = tokio::select! {
-            prepared = self.backend.prepare(cx, id, embedded) => prepared,
-            () = cx.stop.cancelled() => return Err(ServiceError::Unwanted(B::NAME)),
-        };
-        let Program { argv, env, cwd, user } = prepared.map_err(ServiceError::Server)?;
-        let process = process_id(id)?;
-        let (signal, grace) = B::STOP;
-        if again {
-            self.refuse_taken_port(&process, B::port(embedded))?;
-            self.supervisor.stop(&process, signal, grace).await?;
-        }
-        let launch = Launch {
-            id: process,
-            argv,
-            env,
-            cwd,
-            user,
-            umask: Some(0o077),
-            log_path: logs::path(&self.log_root, &id.owner.slug(), id.kind.as_str(), &id.name),
-            fingerprint: want.fingerprint.clone(),
-            mark: cx.mark(id).to_string(),
-            stop_signal: signal,
-            stop_grace: grace,
-        };
-        self.supervisor.start(&launch).await?;
-        tokio::select! {
-            done = self.wait(cx, id, &want.place.infra, embedded) => done,
-            () = cx.stop.cancelled() => Err(ServiceError::Unwanted(B::NAME)),
-        }
-    }
-
-    /// An edit to a port that a stranger has must not cost a server that works.
-    fn refuse_taken_port(
-        &self,
-        process: &ProcessId,
-        port: u16,
-    ) -> Result<(), ServiceError<B::Error>> {
-        match ports::stranger(&self.supervisor, process, port)? {
-            Some(who) => Err(ServiceError::PortTaken { port, who: who.to_string() }),
-            None => Ok(()),
-        }
-    }
-
-    /// Until it answers, so that those who wait for it can go on at once, or has ended; not for ever.
-    async fn wait(
-        &self,
-        cx: &Context<'_>,
-        id: &ResourceId,
-        infra: &str,
-        embedded: &B::Embedded,
-    ) -> Result<(), ServiceError<B::Error>> {
-        let deadline = Instant::now() + B::PATIENCE;
-        loop {
-            match look(&self.supervisor, &cx.mark(id), id, None) {
-                Ok(Look::Running { pid, .. }) => {
-                    let answer = self.backend.answers(cx, infra, embedded, pid);
-                    match tokio::time::timeout(ANSWER, answer).await {
-                        Ok(Err(error)) if B::passes(&error) => {}
-                        Ok(other) => return other.map_err(ServiceError::Server),
-                        Err(_) => {}
-                    }
-                }
-                Ok(Look::Down(Observed::Exited(exit))) => {
-                    let mask = B::secrets(embedded);
-                    let last_lines: Vec<_> =
-                        exit.last_lines.iter().map(|line| mask.apply(line)).collect();
-                    let last_lines = last_lines.join("; ");
-                    return Err(ServiceError::Ended { name: B::NAME, how: exit.how, last_lines });
-                }
-                Ok(Look::Down(_) | Look::Absent) | Err(_) => {}
-            }
-            if Instant::now() >= deadline {
-                return Ok(());
-            }
-            tokio::time::sleep(POLL).await;
         }
     }
 
@@ -401,7 +319,7 @@ fn class<B: Backend>(error: &ServiceError<B::Error>) -> Class {
     match error {
         ServiceError::Supervise(error) => error.class(),
         ServiceError::Fs(error) => error.class(),
-        ServiceError::Id(_) => Class::Terminal,
+        ServiceError::Id(_) | ServiceError::Refused { .. } => Class::Terminal,
         ServiceError::Foreign(_) | ServiceError::PortTaken { .. } => Class::Conflict,
         ServiceError::NotOurs(_) => Class::Blocked,
         ServiceError::Predecessor(_) | ServiceError::Unwanted(_) | ServiceError::Ended { .. } => {

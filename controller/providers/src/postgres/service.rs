@@ -11,7 +11,7 @@ use rustix::process::Signal;
 
 use super::embedded::fetch::Progress;
 use super::embedded::layout::Layout;
-use super::embedded::{self, ADMIN, EmbeddedError};
+use super::embedded::{self, ADMIN, EmbeddedError, in_force};
 use super::error::PgError;
 use super::server::{Gate, Server, Servers};
 use crate::Class;
@@ -56,6 +56,7 @@ impl Backend for Postgres {
     /// recovers at its next start.
     const STOP: (Signal, Duration) = (Signal::INT, Duration::from_secs(60));
     const PATIENCE: Duration = Duration::from_secs(20);
+    const SETTINGS: &'static str = "postgres.embedded.settings";
     const ROOT_MODE: u32 = 0o711;
 
     fn how(runtime: &Runtime) -> Option<How<'_, Self>> {
@@ -86,6 +87,7 @@ impl Backend for Postgres {
     ) -> Result<Program, EmbeddedError> {
         let report = |progress| (self.report)(id, &progress);
         let prepared = embedded::prepare(want, &self.cache, &report).await?;
+        let refused = in_force::refusal(&prepared).await?;
         Ok(Program {
             argv: prepared.argv,
             env: BTreeMap::from([
@@ -94,7 +96,20 @@ impl Backend for Postgres {
             ]),
             cwd: prepared.layout.base,
             user: prepared.user.map(|user| (user.uid, user.gid)),
+            refused,
         })
+    }
+
+    fn put_in_force(&self, want: &EmbeddedPostgres) -> Result<bool, EmbeddedError> {
+        Layout::find(&want.root)?.as_ref().map_or(Ok(false), in_force::put_in_force)
+    }
+
+    fn put_back(&self, want: &EmbeddedPostgres) -> Result<bool, EmbeddedError> {
+        Layout::find(&want.root)?.as_ref().map_or(Ok(false), in_force::put_back)
+    }
+
+    fn came_up(&self, want: &EmbeddedPostgres) -> Result<(), EmbeddedError> {
+        Layout::find(&want.root)?.as_ref().map_or(Ok(()), in_force::came_up)
     }
 
     fn secrets(want: &EmbeddedPostgres) -> Mask {

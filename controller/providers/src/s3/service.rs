@@ -50,6 +50,7 @@ impl Backend for ObjectStore {
     /// A little longer than the server lets open requests take.
     const STOP: (Signal, Duration) = (Signal::TERM, Duration::from_secs(7));
     const PATIENCE: Duration = Duration::from_secs(5);
+    const SETTINGS: &'static str = "objectStore.embedded";
     const ROOT_MODE: u32 = 0o700;
 
     fn how(runtime: &Runtime) -> Option<How<'_, Self>> {
@@ -90,7 +91,21 @@ impl Backend for ObjectStore {
             env: BTreeMap::new(),
             cwd: want.root.clone(),
             user: None,
+            refused: None,
         })
+    }
+
+    /// Its files hold nothing that it could refuse: they are in force as soon as they are written.
+    fn put_in_force(&self, _want: &EmbeddedObjectStore) -> Result<bool, S3Error> {
+        Ok(false)
+    }
+
+    fn put_back(&self, _want: &EmbeddedObjectStore) -> Result<bool, S3Error> {
+        Ok(false)
+    }
+
+    fn came_up(&self, _want: &EmbeddedObjectStore) -> Result<(), S3Error> {
+        Ok(())
     }
 
     fn secrets(want: &EmbeddedObjectStore) -> Mask {

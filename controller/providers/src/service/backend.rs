@@ -28,6 +28,8 @@ pub struct Program {
     pub cwd: PathBuf,
     /// Uid and gid to run as, when we are root.
     pub user: Option<(u32, u32)>,
+    /// What the program says against its settings; `None`: it takes them, as far as it can tell without a start.
+    pub refused: Option<String>,
 }
 
 /// One make of server.
@@ -44,6 +46,8 @@ pub trait Backend: Sized + Send + Sync {
     const STOP: (Signal, Duration);
     /// How long a start waits for the first answer. Later it is looked at like any other.
     const PATIENCE: Duration;
+    /// Where in the spec the settings are that a server may refuse.
+    const SETTINGS: &'static str;
     /// Of the root: open to a server that runs as another user, or to nobody else.
     const ROOT_MODE: u32;
 
@@ -59,13 +63,23 @@ pub trait Backend: Sized + Send + Sync {
     /// Whether a root that has no note of ownership holds data which is not of this installation.
     fn is_foreign(root: &Path, installation: &str) -> Result<bool, Self::Error>;
 
-    /// Everything that has to be there before the start. The server may still run with other settings.
+    /// Everything that has to be there before the start. The server may still run with other settings, and they stay
+    /// in force.
     fn prepare(
         &self,
         cx: &Context<'_>,
         id: &ResourceId,
         want: &Self::Embedded,
     ) -> impl Future<Output = Result<Program, Self::Error>> + Send;
+
+    /// Puts what was prepared in force. Whether it can be put back: other settings were in force before.
+    fn put_in_force(&self, want: &Self::Embedded) -> Result<bool, Self::Error>;
+
+    /// Puts the last settings in force that a server came up with; whether there are any.
+    fn put_back(&self, want: &Self::Embedded) -> Result<bool, Self::Error>;
+
+    /// Told that a server came up with the settings in force: nothing else is put back from now on.
+    fn came_up(&self, want: &Self::Embedded) -> Result<(), Self::Error>;
 
     /// What of its settings nobody may see who reads its last words.
     fn secrets(want: &Self::Embedded) -> Mask;

@@ -30,7 +30,7 @@ async fn preparing_is_done_once_and_a_draft_is_begun_anew() {
     assert_eq!(inode, self::inode(&again.layout.data), "the same data");
     for left in fs::list_dir(&want.root).unwrap() {
         let name = left.file_name().unwrap().to_str().unwrap().to_owned();
-        let names = ["agent-harness.conf", "data", "initialised"];
+        let names = ["agent-harness.conf.draft", "data", "initialised"];
         assert!(names.contains(&name.as_str()), "{name}");
     }
 }
@@ -186,7 +186,7 @@ async fn an_initdb_that_outlived_its_controller_does_not_disturb_the_next() {
     embedded::prepare(&want, &default_cache(), &|_| {}).await.unwrap();
     let drafts = || -> Vec<_> {
         let names = fs::list_dir(&want.root).unwrap();
-        names.into_iter().filter(|name| name.to_string_lossy().contains("draft")).collect()
+        names.into_iter().filter(|name| name.to_string_lossy().contains("data.draft")).collect()
     };
     assert_eq!(drafts().len(), 1, "what somebody works on stays: {:?}", drafts());
     fs::write_atomic(&end, "", 0o644).unwrap();

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use agent_harness_model::kinds::service::{EmbeddedPostgres, PostgresConnection};
 use agent_harness_model::secret::Secret;
 use agent_harness_providers::fs;
-use agent_harness_providers::postgres::embedded::{self, Prepared};
+use agent_harness_providers::postgres::embedded::{self, Prepared, in_force};
 use agent_harness_providers::postgres::server::Server;
 use agent_harness_shim::{identity, tree};
 use rustix::process::Signal;
@@ -63,6 +63,7 @@ impl TestServer {
         let port = free_port();
         let want = embedded_want(&folder, port);
         let prepared = embedded::prepare(&want, &embedded::default_cache(), &|_| {}).await.unwrap();
+        in_force::put_in_force(&prepared.layout).unwrap();
         let watchdog = spawn(&folder, &prepared);
         Self { port, folder, prepared, watchdog }
     }

@@ -25,6 +25,7 @@ use super::server::{TestServer, embedded_want, free_port};
 use crate::shim::shim;
 
 mod reach;
+mod settings;
 
 /// A state folder of its own; its server ends with it.
 struct Bench {
@@ -336,16 +337,6 @@ async fn an_edit_to_a_port_that_a_stranger_has_costs_no_server_that_works() {
     let who = format!("port {port} is taken by pid {} (", std::process::id());
     assert!(error.message.starts_with(&who), "{error}");
     assert_eq!(bench.ready(&want).await, pid);
-}
-
-#[tokio::test]
-async fn a_setting_that_the_server_refuses_is_in_the_error() {
-    let bench = Bench::new();
-    let mut want = bench.want(free_port(), "f1");
-    let Runtime::EmbeddedPostgres(embedded) = &mut want.runtime else { panic!() };
-    embedded.settings.insert("shared_preload_libraries".into(), "no_such_library".into());
-    let error = bench.start(&want).await.unwrap_err();
-    assert!(error.message.contains("no_such_library"), "{error}");
 }
 
 #[tokio::test]

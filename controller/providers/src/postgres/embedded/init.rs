@@ -114,7 +114,8 @@ async fn close(
     run("postgres --single", command, sql).await
 }
 
-fn command(program: &Path, user: Option<&RunAs>) -> Command {
+/// A program of the server's, as the server's user.
+pub(super) fn command(program: &Path, user: Option<&RunAs>) -> Command {
     let mut command = Command::new(program);
     // LC_ALL decides the language of messages only: the locale of the data is an argument.
     command

@@ -8,6 +8,7 @@ pub mod binaries;
 mod conf;
 pub mod error;
 pub mod fetch;
+pub mod in_force;
 mod init;
 pub mod layout;
 mod lockfile;
@@ -24,9 +25,7 @@ pub use init::ADMIN;
 use layout::Layout;
 use user::RunAs;
 
-use crate::fs;
-
-/// A server that is ready to be started.
+/// A server that is ready to be started, once its settings are put in force.
 #[derive(Debug, Clone)]
 pub struct Prepared {
     /// Program and arguments.
@@ -48,7 +47,8 @@ pub fn default_cache() -> PathBuf {
     base.unwrap_or_else(|| "/var/cache".into()).join("agent-harness/postgresql")
 }
 
-/// Does everything that has to be done before the server can be started. Done already: next to nothing.
+/// Does everything that has to be done before the server can be started. Done already: next to nothing. The settings
+/// are a draft, which [`in_force::put_in_force`] takes: a server that runs keeps its own until then.
 pub async fn prepare(
     want: &EmbeddedPostgres,
     cache: &Path,
@@ -82,8 +82,7 @@ pub async fn prepare(
     }
     init::initialise(&layout, &binaries, user.as_ref(), &want.admin_password).await?;
     lockfile::remove_stale(&layout)?;
-    fs::write_atomic(&layout.conf, settings, 0o600)?;
-    user::give(&layout.conf, user.as_ref())?;
+    in_force::draft(&layout, &settings, user.as_ref())?;
     let argv = conf::argv(&binaries.dir, &layout, want.port);
     Ok(Prepared { argv, user, layout })
 }

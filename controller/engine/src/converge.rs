@@ -263,7 +263,7 @@ fn backoff(seen: &Seen<Option<&Have>>) -> Option<Duration> {
     match seen {
         Seen::Known(Some(
             Have::Process(process::Observed::Exited { exit, .. })
-            | Have::Service(service::Observed::Exited(exit)),
+            | Have::Service(service::Observed::Exited { exit, .. }),
         )) if !exit.restart_due => Some(Duration::from_millis(exit.backoff_ms.saturating_add(5))),
         _ => None,
     }

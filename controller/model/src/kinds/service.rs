@@ -160,7 +160,12 @@ pub enum Observed {
         pid: Option<u32>,
     },
     /// It was started and ended.
-    Exited(Exit),
+    Exited {
+        /// What it was started with.
+        fingerprint: String,
+        /// How it ended.
+        exit: Exit,
+    },
     /// It was stopped by us; its data is there.
     Stopped,
     /// Another program holds its port: pid and command.
@@ -203,13 +208,13 @@ impl Kind for Service {
             (Target::Trashed, None | Some(Observed::Stopped | Observed::PortTaken(_))) => {
                 Verdict::Settled
             }
-            (Target::Trashed, Some(Observed::Running { .. } | Observed::Exited(_))) => {
+            (Target::Trashed, Some(Observed::Running { .. } | Observed::Exited { .. })) => {
                 Verdict::one(Action::Stop(place.clone()), "no longer wanted; its data is kept")
             }
             (Target::Gone, None | Some(Observed::PortTaken(_))) => Verdict::Settled,
             (
                 Target::Gone,
-                Some(Observed::Running { .. } | Observed::Exited(_) | Observed::Stopped),
+                Some(Observed::Running { .. } | Observed::Exited { .. } | Observed::Stopped),
             ) => Verdict::one(Action::Purge(place.clone()), "to be purged"),
         }
     }
@@ -221,7 +226,7 @@ impl Kind for Service {
                 Need::Ready => *ready == Readiness::Ready,
                 Need::Succeeded => false,
             },
-            Observed::Exited(_) | Observed::Stopped | Observed::PortTaken(_) => false,
+            Observed::Exited { .. } | Observed::Stopped | Observed::PortTaken(_) => false,
         }
     }
 
@@ -241,7 +246,7 @@ fn present(want: &Arc<Desired>, have: Option<&Observed>) -> Verdict<Action> {
             Verdict::Wait("somebody else runs this server, and it does not answer".into())
         }
         // What the spec asked for before: it holds memory and, perhaps, the port, and nobody looks after it any more.
-        Some(Observed::Exited(_)) if external => left_over(want),
+        Some(Observed::Exited { .. }) if external => left_over(want),
         Some(Observed::Running { fingerprint, .. })
             if external && *fingerprint != want.fingerprint =>
         {
@@ -249,14 +254,7 @@ fn present(want: &Arc<Desired>, have: Option<&Observed>) -> Verdict<Action> {
         }
         None => Verdict::one(Action::Start(Arc::clone(want)), "does not run"),
         Some(Observed::Stopped) => Verdict::one(Action::Start(Arc::clone(want)), "is stopped"),
-        Some(Observed::Exited(exit)) if exit.restart_due => {
-            Verdict::one(Action::Start(Arc::clone(want)), format!("ended: {}", exit.how))
-        }
-        Some(Observed::Exited(exit)) => Verdict::Wait(format!(
-            "ended: {}; starts again after a backoff of {} s",
-            exit.how,
-            exit.backoff_ms / 1000
-        )),
+        Some(Observed::Exited { fingerprint, exit }) => exited(want, fingerprint, exit),
         Some(Observed::Running { fingerprint, .. }) if *fingerprint != want.fingerprint => {
             Verdict::one(Action::Restart(Arc::clone(want)), "its settings changed")
         }
@@ -267,6 +265,21 @@ fn present(want: &Arc<Desired>, have: Option<&Observed>) -> Verdict<Action> {
         Some(Observed::PortTaken(who)) => Verdict::Conflict(format!(
             "its port is taken by {who}; stop that program or give the service another port"
         )),
+    }
+}
+
+fn exited(want: &Arc<Desired>, fingerprint: &str, exit: &Exit) -> Verdict<Action> {
+    if fingerprint != want.fingerprint {
+        // Other settings than those that it ended with: its history does not count against them.
+        Verdict::one(Action::Start(Arc::clone(want)), "its settings changed")
+    } else if exit.restart_due {
+        Verdict::one(Action::Start(Arc::clone(want)), format!("ended: {}", exit.how))
+    } else {
+        Verdict::Wait(format!(
+            "ended: {}; starts again after a backoff of {} s",
+            exit.how,
+            exit.backoff_ms / 1000
+        ))
     }
 }
 
@@ -293,9 +306,38 @@ mod tests {
         Arc::new(Desired { place, fingerprint: "external".into(), runtime })
     }
 
+    fn embedded(fingerprint: &str) -> Arc<Desired> {
+        let root = PathBuf::from("/state/store");
+        let place =
+            Place { infra: "shared".into(), name: "objectStore".into(), root: Some(root.clone()) };
+        let store = EmbeddedObjectStore {
+            port: 19000,
+            root,
+            access_key: "a".into(),
+            secret_key: Secret::new("s"),
+        };
+        let runtime = Runtime::EmbeddedObjectStore(store);
+        Arc::new(Desired { place, fingerprint: fingerprint.into(), runtime })
+    }
+
+    fn ended(fingerprint: &str, restart_due: bool) -> Observed {
+        let exit = Exit {
+            how: "exit code 1".into(),
+            success: false,
+            restarts: 0,
+            restart_due,
+            backoff_ms: 8000,
+            last_lines: Vec::new(),
+        };
+        Observed::Exited { fingerprint: fingerprint.into(), exit }
+    }
+
     fn plan(have: Option<&Observed>) -> String {
-        let want = external();
-        match Service::diff(&Target::Present(Arc::clone(&want)), &want.place, have) {
+        plan_for(&external(), have)
+    }
+
+    fn plan_for(want: &Arc<Desired>, have: Option<&Observed>) -> String {
+        match Service::diff(&Target::Present(Arc::clone(want)), &want.place, have) {
             Verdict::Settled => "settled".into(),
             Verdict::Change(steps) => {
                 let text = steps.iter().map(|(action, cause)| format!("{action}: {cause}"));
@@ -303,6 +345,16 @@ mod tests {
             }
             other => format!("{other:?}"),
         }
+    }
+
+    #[test]
+    fn a_corrected_spec_does_not_wait_for_the_backoff_of_the_old_one() {
+        let waiting = "Wait(\"ended: exit code 1; starts again after a backoff of 8 s\")";
+        let want = embedded("f1");
+        assert_eq!(plan_for(&want, Some(&ended("f1", false))), waiting);
+        assert_eq!(plan_for(&want, Some(&ended("f1", true))), "start: ended: exit code 1");
+        let corrected = plan_for(&embedded("f2"), Some(&ended("f1", false)));
+        assert_eq!(corrected, "start: its settings changed");
     }
 
     #[test]
@@ -317,15 +369,7 @@ mod tests {
         // Caught while it starts or ends.
         let ending = running("embedded", Readiness::NotReady("has ended".into()), None);
         assert_eq!(plan(Some(&ending)), stop);
-        let exit = Exit {
-            how: "lost".into(),
-            success: false,
-            restarts: 0,
-            restart_due: true,
-            backoff_ms: 0,
-            last_lines: Vec::new(),
-        };
-        assert_eq!(plan(Some(&Observed::Exited(exit))), stop);
+        assert_eq!(plan(Some(&ended("embedded", true))), stop);
 
         assert_eq!(plan(Some(&running("external", Readiness::Ready, None))), "settled");
         let down = running("external", Readiness::NotReady("no answer".into()), None);

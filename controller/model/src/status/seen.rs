@@ -23,7 +23,7 @@ pub(super) fn seen(seen: &Seen<Option<&Have>>, target: &AnyTarget) -> ResourceSt
             Readiness::Ready => say("Ready", String::new()),
             Readiness::NotReady(why) => say("Running", why.clone()),
         },
-        Have::Service(service::Observed::Exited(exit))
+        Have::Service(service::Observed::Exited { exit, .. })
         | Have::Process(process::Observed::Exited { exit, .. }) => {
             say(if exit.success { "Succeeded" } else { "Exited" }, exit.how.clone())
         }

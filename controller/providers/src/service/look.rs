@@ -70,8 +70,10 @@ fn state(process: &Process) -> Look {
         ProcessState::Exited { requested: true, .. }
         | ProcessState::Lost { why: Loss::Reboot | Loss::StartCutOff, .. } => Look::Absent,
         ProcessState::Exited { .. } | ProcessState::Lost { .. } => {
-            exit(process, timestamp::now_ms())
-                .map_or(Look::Absent, |exit| Look::Down(Observed::Exited(exit)))
+            exit(process, timestamp::now_ms()).map_or(Look::Absent, |exit| {
+                let fingerprint = process.fingerprint.clone();
+                Look::Down(Observed::Exited { fingerprint, exit })
+            })
         }
     }
 }

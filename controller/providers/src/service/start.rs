@@ -164,7 +164,7 @@ impl<B: Backend> Services<B> {
                         Err(_) => {}
                     }
                 }
-                Ok(Look::Down(Observed::Exited(exit))) => {
+                Ok(Look::Down(Observed::Exited { exit, .. })) => {
                     let mask = B::secrets(embedded);
                     let last_lines: Vec<_> =
                         exit.last_lines.iter().map(|line| mask.apply(line)).collect();

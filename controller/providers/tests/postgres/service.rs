@@ -209,8 +209,8 @@ async fn a_server_that_was_killed_is_seen_as_ended_and_comes_back_with_its_data(
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
         match bench.see(&want, true).await {
-            Some(Observed::Exited(exit)) if exit.restart_due => break,
-            Some(Observed::Running { .. } | Observed::Exited(_) | Observed::PortTaken(_)) => {}
+            Some(Observed::Exited { exit, .. }) if exit.restart_due => break,
+            Some(Observed::Running { .. } | Observed::Exited { .. } | Observed::PortTaken(_)) => {}
             other => panic!("{other:?}"),
         }
         assert!(Instant::now() < deadline);

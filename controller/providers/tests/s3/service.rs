@@ -206,8 +206,7 @@ async fn a_store_is_started_adopted_restarted_stopped_and_purged() {
 
     let second = rustix::process::Pid::from_raw(second.cast_signed()).unwrap();
     rustix::process::kill_process(second, rustix::process::Signal::KILL).unwrap();
-    let killed =
-        |have: &Observed| matches!(have, Observed::Exited(exit) if exit.how == "signal SIGKILL");
+    let killed = |have: &Observed| matches!(have, Observed::Exited { exit, .. } if exit.how == "signal SIGKILL");
     bench.until(&moved, killed).await;
     bench.apply(Action::Start(Arc::new(moved.clone()))).await.unwrap();
     bench.ready(&moved).await;

@@ -17,7 +17,7 @@ impl FakeWorld {
                 | Have::Process(process::Observed::Running { ready, .. }) => {
                     *ready = Readiness::Ready;
                 }
-                Have::Service(service::Observed::Exited(exit))
+                Have::Service(service::Observed::Exited { exit, .. })
                 | Have::Process(process::Observed::Exited { exit, .. }) => exit.restart_due = true,
                 _ => {}
             }
@@ -35,7 +35,12 @@ impl FakeWorld {
                     *process = process::Observed::Exited { fingerprint, exit: killed() };
                 }
             }
-            Some(Have::Service(service)) => *service = service::Observed::Exited(killed()),
+            Some(Have::Service(service)) => {
+                if let service::Observed::Running { fingerprint, .. } = service {
+                    let fingerprint = fingerprint.clone();
+                    *service = service::Observed::Exited { fingerprint, exit: killed() };
+                }
+            }
             Some(Have::File(file::Observed::Present { fingerprint, ours, .. })) => {
                 *fingerprint = "edited".into();
                 *ours = false;

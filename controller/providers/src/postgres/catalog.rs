@@ -24,6 +24,8 @@ pub struct Database {
     pub allow_connections: bool,
     /// Marked as a template.
     pub is_template: bool,
+    /// No more than a number of sessions may be open.
+    pub limited: bool,
     /// Every role may connect.
     pub public_connect: bool,
     /// A `DROP DATABASE` was interrupted: it can only be dropped.
@@ -55,7 +57,7 @@ impl Catalog {
         };
         let sql = format!(
             "SELECT true, d.datname::text, o.rolname::text, d.datallowconn, d.datistemplate, \
-               d.datconnlimit = -2, \
+               d.datconnlimit = -2, d.datconnlimit >= 0, \
                EXISTS (SELECT FROM aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) a \
                        WHERE a.grantee = 0 AND a.privilege_type = 'CONNECT'), \
                shobj_description(d.oid, 'pg_database') \
@@ -63,7 +65,7 @@ impl Catalog {
              UNION ALL \
              SELECT false, r.rolname::text, {verifier}::text, r.rolcanlogin, \
                r.rolsuper OR r.rolcreatedb OR r.rolcreaterole OR r.rolreplication OR r.rolbypassrls, \
-               false, false, shobj_description(r.oid, 'pg_authid') \
+               false, false, false, shobj_description(r.oid, 'pg_authid') \
              FROM {roles} r"
         );
         let rows = session.rows(&sql, "list databases and roles").await?;
@@ -72,7 +74,7 @@ impl Catalog {
         for row in &rows {
             let name: String = server.column(row, 1)?;
             let text: Option<String> = server.column(row, 2)?;
-            let comment: Option<String> = server.column(row, 7)?;
+            let comment: Option<String> = server.column(row, 8)?;
             let note = comment.as_deref().and_then(Note::parse);
             if server.column(row, 0)? {
                 let database = Database {
@@ -80,7 +82,8 @@ impl Catalog {
                     allow_connections: server.column(row, 3)?,
                     is_template: server.column(row, 4)?,
                     invalid: server.column(row, 5)?,
-                    public_connect: server.column(row, 6)?,
+                    limited: server.column(row, 6)?,
+                    public_connect: server.column(row, 7)?,
                     note,
                 };
                 catalog.databases.insert(name, database);

@@ -14,6 +14,7 @@ use agent_harness_model::kinds::database::{self, Desired, Place};
 use super::database::{
     Found, Names, open, opening, our_database, powers, refuse_foreign, verifier,
 };
+use super::dropping::drop_database;
 use super::error::PgError;
 use super::locked::{Locked, with_lock};
 use super::note::{Note, State};
@@ -49,9 +50,8 @@ pub(super) async fn create(
             None => (false, false),
         };
         if exists && !keep {
-            let sql = format!("DROP DATABASE {} WITH (FORCE)", ident(&place.database));
             let doing = format!("drop the half-made database {}", place.database);
-            at.session.run_within(Limit::Copy, sql, &doing).await?;
+            drop_database(at, &place.database, &doing).await?;
         }
         prepare_role(at, place, &note).await?;
         if !keep {

@@ -7,12 +7,12 @@ use agent_harness_model::id::Mark;
 use agent_harness_model::kinds::database::{Desired, Observed, Place};
 
 use super::catalog::{Catalog, Database, Role};
+use super::dropping::{drop_database, drop_role};
 use super::error::PgError;
 use super::locked::{Locked, with_lock};
 use super::note::{Note, State};
-use super::roles::drop_role;
 use super::scram;
-use super::server::{Facts, Limit, Server, Session};
+use super::server::{Facts, Server, Session};
 use super::sql::{check_name, ident, literal, trash_name};
 
 /// What an agent's role may do: log in to what it owns, and nothing else.
@@ -91,6 +91,8 @@ pub(super) fn look(
                 && !role.privileged
                 && database.owner == place.role
                 && database.allow_connections
+                && !database.is_template
+                && !database.limited
                 && !database.public_connect
                 && want.is_none_or(|want| password_fits(role, want))
         });
@@ -186,7 +188,7 @@ pub(super) fn opening(at: &Locked<'_>, mark: &Mark, want: &Desired, verifier: &s
         "ALTER ROLE {role} {powers} LOGIN PASSWORD {verifier}; \
          ALTER DATABASE {database} OWNER TO {role}; \
          REVOKE ALL ON DATABASE {database} FROM PUBLIC; \
-         ALTER DATABASE {database} ALLOW_CONNECTIONS true; \
+         ALTER DATABASE {database} ALLOW_CONNECTIONS true IS_TEMPLATE false CONNECTION LIMIT -1; \
          COMMENT ON DATABASE {database} IS {note}; \
          COMMENT ON ROLE {role} IS {note}",
         role = ident(&place.role),
@@ -268,8 +270,7 @@ pub(super) async fn purge(server: &Server, mark: &Mark, place: &Place) -> Result
             if our_database(&at.catalog, (database, role), mark).is_some() {
                 let sql = format!("ALTER ROLE {} NOLOGIN", ident(role));
                 at.session.run(sql, &format!("lock the role {role}")).await?;
-                let sql = format!("DROP DATABASE {} WITH (FORCE)", ident(database));
-                at.session.run_within(Limit::Copy, sql, &format!("drop {database}")).await?;
+                drop_database(at, database, &format!("drop {database}")).await?;
             }
             if our_role(&at.catalog, role, mark).is_some() {
                 drop_role(&mut at.session, role).await?;

@@ -7,6 +7,7 @@
 mod catalog;
 mod create;
 mod database;
+mod dropping;
 pub mod embedded;
 pub mod error;
 mod locked;
@@ -14,7 +15,6 @@ pub mod note;
 mod passwords;
 mod provider;
 mod reflink;
-mod roles;
 pub mod scram;
 pub mod server;
 mod service;

@@ -13,10 +13,10 @@ use agent_harness_model::secret::Text;
 
 use super::catalog::{Catalog, Database};
 use super::database::end_sessions;
+use super::dropping::{drop_database, drop_role};
 use super::error::PgError;
 use super::locked::{Locked, with_lock};
 use super::note::{Note, State};
-use super::roles::drop_role;
 use super::scram;
 use super::server::{Limit, Server};
 use super::sql::{NO_SYNC, check_name, ident, literal};
@@ -102,7 +102,9 @@ pub(super) async fn begin(server: &Server, mark: &Mark, want: &Desired) -> Resul
         match find(&at.catalog, name, mark) {
             Found::Complete => return Ok(()),
             Found::Foreign(whose) => return Err(foreign(name, &whose)),
-            Found::Partial => drop_database(at, name, "half-built template").await?,
+            Found::Partial => {
+                drop_database(at, name, &format!("drop the half-built template {name}")).await?;
+            }
             Found::Nothing => {}
         }
         make(at, mark, want).await
@@ -137,14 +139,6 @@ async fn make(at: &mut Locked<'_>, mark: &Mark, want: &Desired) -> Result<(), Pg
 fn note(mark: &Mark, state: State, want: &Desired) -> String {
     let generation = Some(want.fingerprint.clone());
     literal(&Note { mark: mark.clone(), state, generation }.to_string())
-}
-
-async fn drop_database(at: &mut Locked<'_>, name: &str, what: &str) -> Result<(), PgError> {
-    let doing = format!("drop the {what} {name}");
-    let sql = format!("ALTER DATABASE {} IS_TEMPLATE false", ident(name));
-    at.session.run(sql, &doing).await?;
-    let sql = format!("DROP DATABASE {} WITH (FORCE)", ident(name));
-    at.session.run_within(Limit::Copy, sql, &doing).await
 }
 
 /// The variables with which a build step reaches the template that was begun; with a new password, so that
@@ -226,7 +220,9 @@ pub(super) async fn drop(server: &Server, mark: &Mark, place: &Place) -> Result<
     with_lock(server, name, async |at| {
         match find(&at.catalog, name, mark) {
             Found::Foreign(_) => return Ok(()),
-            Found::Partial | Found::Complete => drop_database(at, name, "template").await?,
+            Found::Partial | Found::Complete => {
+                drop_database(at, name, &format!("drop the template {name}")).await?;
+            }
             Found::Nothing => {}
         }
         if at.catalog.roles.contains_key(name) {

@@ -144,6 +144,49 @@ async fn the_trash_keeps_every_row_and_gives_it_back() {
     assert_eq!(at.ask(&left).await, None);
 }
 
+/// As its owner it may: what cannot be dropped, or entered, as it is would stay for ever.
+#[tokio::test]
+async fn what_an_agent_makes_of_its_database_keeps_it_neither_here_nor_away() {
+    let at = Fixture::new();
+    let changes = ["IS_TEMPLATE true", "CONNECTION LIMIT 0", "IS_TEMPLATE true CONNECTION LIMIT 0"];
+    for (index, change) in changes.into_iter().enumerate() {
+        let name = at.name(&format!("agent{index}"));
+        let agent = Wanted::database(&name, "uid-00000001", None);
+        at.make(&agent).await.unwrap();
+        let alter = async || {
+            let mut inside = at.as_agent(&agent, &name).await.unwrap();
+            execute(&mut inside, &format!("ALTER DATABASE {name} {change}")).await.unwrap();
+        };
+        alter().await;
+        let done = at.make(&agent).await.unwrap();
+        assert_eq!(done, ["repair role, its role was changed"], "{change}");
+        alter().await;
+        at.trash(&agent).await.unwrap();
+        at.make(&agent).await.unwrap();
+        at.as_agent(&agent, &name).await.unwrap();
+        alter().await;
+        at.trash(&agent).await.unwrap();
+        at.purge(&agent).await.unwrap();
+        assert_eq!(at.known(&agent.id, &agent.place).await, None, "{change}: from the trash");
+        at.make(&agent).await.unwrap();
+        alter().await;
+        at.purge(&agent).await.unwrap();
+        assert_eq!(at.known(&agent.id, &agent.place).await, None, "{change}: live");
+    }
+    // From its own database it cannot do this; whoever else did it.
+    let name = at.name("closed");
+    let agent = Wanted::database(&name, "uid-00000001", None);
+    at.make(&agent).await.unwrap();
+    let close = format!("ALTER DATABASE {name} IS_TEMPLATE true ALLOW_CONNECTIONS false");
+    at.sql(&close).await;
+    at.trash(&agent).await.unwrap();
+    at.make(&agent).await.unwrap();
+    at.as_agent(&agent, &name).await.unwrap();
+    at.sql(&close).await;
+    at.purge(&agent).await.unwrap();
+    assert_eq!(at.known(&agent.id, &agent.place).await, None);
+}
+
 #[tokio::test]
 async fn drift_of_every_kind_is_repaired() {
     let at = Fixture::new();

@@ -152,9 +152,9 @@ impl FactBook {
             Need::Commit { repo, base } => {
                 git::base_commit(repo, base).map_err(|error| chain(&error))
             }
-            Need::Inputs { repo, base, patterns } => git::base_commit(repo, base)
-                .and_then(|commit| git::inputs_hash(repo, &commit, patterns))
-                .map_err(|error| chain(&error)),
+            Need::Inputs { repo, commit, patterns } => {
+                git::inputs_hash(repo, commit, patterns).map_err(|error| chain(&error))
+            }
             Need::Repository(path) => identity::of_repository(path).map_err(|error| chain(&error)),
             Need::Folder(path) => identity::of_folder(path).map_err(|error| chain(&error)),
         })

@@ -36,12 +36,12 @@ pub enum Need {
         /// The revision.
         base: String,
     },
-    /// A hash over the files of that revision that match the patterns.
+    /// A hash over the files of a commit that match the patterns.
     Inputs {
         /// The repository.
         repo: PathBuf,
-        /// The revision.
-        base: String,
+        /// The full id of the commit: what a revision stands for may change between two looks.
+        commit: String,
         /// Glob patterns.
         patterns: Vec<String>,
     },

@@ -57,9 +57,10 @@ pub(super) fn generation(
             .help("name the repository that fills it")
             .into());
     };
+    let commit = commit(cx, node, tree)?;
     let repo = cx.path(node.file_of(&["worktree", "repo"]), &tree.repo);
-    let need =
-        super::Need::Inputs { repo, base: tree.base.clone(), patterns: template.inputs.clone() };
+    let patterns = template.inputs.clone();
+    let need = super::Need::Inputs { repo, commit, patterns };
     let inputs = cx.fact(need, || node.place_of(&["worktree", "base"]))?;
     let mut parts = vec![template.name.clone(), inputs];
     for (name, step) in template.build.iter() {
@@ -77,6 +78,13 @@ pub(super) fn generation(
         .into());
     }
     Ok(Generation { hash, database })
+}
+
+/// The commit that the base stands for now: a generation is of its inputs, and is built in its checkout.
+fn commit(cx: &mut Context<'_>, node: &Node, tree: &crate::spec::Worktree) -> Result<String, Stop> {
+    let repo = cx.path(node.file_of(&["worktree", "repo"]), &tree.repo);
+    let need = super::Need::Commit { repo, base: tree.base.clone() };
+    cx.fact(need, || node.place_of(&["worktree", "base"]))
 }
 
 fn build(
@@ -141,9 +149,8 @@ fn add_checkout(
     id: &crate::id::ResourceId,
     root: &std::path::Path,
 ) -> Result<(), Stop> {
+    let commit = commit(cx, node, tree)?;
     let repo: PathBuf = cx.path(node.file_of(&["worktree", "repo"]), &tree.repo);
-    let need = super::Need::Commit { repo: repo.clone(), base: tree.base.clone() };
-    let commit = cx.fact(need, || node.place_of(&["worktree", "base"]))?;
     let place = worktree::Place { repo, path: root.to_path_buf() };
     let want = worktree::Desired {
         fingerprint: hash::parts([format!("{place:?} {commit}")]),

@@ -256,6 +256,34 @@ fn a_base_that_does_not_exist_stops_the_template_and_no_agent() {
     "#);
 }
 
+/// The base may move between two looks: a generation is keyed by the inputs of the very commit that it is built from.
+#[test]
+fn a_template_is_built_from_the_commit_whose_inputs_key_it() {
+    let asked = std::cell::RefCell::new(std::collections::BTreeSet::new());
+    let resolution = resolved_with(&[INFRA, STACK], |need| match need {
+        Need::Commit { base, .. } => Ok(format!("commit of {base}")),
+        Need::Inputs { commit, .. } => {
+            asked.borrow_mut().insert(commit.clone());
+            Ok("inputs".into())
+        }
+        Need::Secret(_) | Need::File(_) | Need::Repository(_) | Need::Folder(_) => {
+            Ok(String::new())
+        }
+    });
+    let built = resolution.desired.objects.values().flat_map(|object| object.resources.values());
+    let built: Vec<String> = built
+        .filter_map(|wanted| match &wanted.target {
+            AnyTarget::Present(Resource::Worktree(want)) => match &want.checkout {
+                crate::kinds::worktree::Checkout::Detached { commit } => Some(commit.clone()),
+                crate::kinds::worktree::Checkout::Branch { .. } => panic!("{want:?}"),
+            },
+            _ => None,
+        })
+        .collect();
+    assert_eq!(asked.into_inner().into_iter().collect::<Vec<_>>(), ["commit of main"]);
+    assert_eq!(built, ["commit of main"]);
+}
+
 #[test]
 fn a_secret_file_is_not_for_everybody() {
     let stack = STACK.replace(

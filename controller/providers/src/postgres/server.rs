@@ -124,7 +124,7 @@ impl Server {
     /// Fails when the process that listens on the port is not the one that we may connect to.
     fn check_gate(&self) -> Result<(), PgError> {
         let unreachable =
-            |reason: String| PgError::Unreachable { server: self.label.clone(), reason };
+            |reason: String| error::unreachable(&self.label, &self.connection, reason);
         let gate = lock(&self.gate).clone();
         match gate {
             Gate::Open => Ok(()),
@@ -244,13 +244,13 @@ impl Server {
                 ("client_min_messages", "warning".to_owned()),
             ])
             .disable_statement_logging();
-        let refused = |error| error::connecting(&self.label, &to.user, &error);
+        let refused = |error| error::connecting(&self.label, to, &error);
         match bounded(CONNECT, options.connect()).await {
             Some(connection) => connection.map_err(refused),
-            None => Err(PgError::Unreachable {
-                server: self.label.clone(),
-                reason: format!("no answer within {} s", CONNECT.as_secs()),
-            }),
+            None => {
+                let reason = format!("no answer within {} s", CONNECT.as_secs());
+                Err(error::unreachable(&self.label, to, reason))
+            }
         }
     }
 }

@@ -420,7 +420,8 @@ async fn a_server_that_is_down_is_unknown_and_a_wrong_password_is_for_people() {
     assert_eq!(
         error.message,
         format!(
-            "cannot connect to PostgreSQL at 127.0.0.1:{port}: Connection refused (os error 111)"
+            "cannot connect to PostgreSQL at 127.0.0.1:{port}: Connection refused (os error 111); \
+         start it, or correct `postgres.external.url` in the Infra"
         )
     );
     let seen = at.observe(&agent.id, &agent.place, Some(&agent.resource)).await;

@@ -361,7 +361,8 @@ async fn a_server_of_somebody_else_is_only_looked_at() {
     want.runtime = Runtime::ExternalPostgres(server);
     let Some(Observed::Running { ready, .. }) = bench.see(&want, true).await else { panic!() };
     let why = format!(
-        "cannot connect to PostgreSQL at 127.0.0.1:{port}: Connection refused (os error 111)"
+        "cannot connect to PostgreSQL at 127.0.0.1:{port}: Connection refused (os error 111); \
+         start it, or correct `postgres.external.url` in the Infra"
     );
     assert_eq!(ready, Readiness::NotReady(why));
 }

@@ -10,6 +10,7 @@ pub mod id;
 pub mod kinds;
 pub mod layout;
 pub mod plan;
+pub mod postgres;
 pub mod resolve;
 pub mod secret;
 pub mod spec;

@@ -77,8 +77,9 @@ pub struct EmbeddedPostgres {
     /// `/usr/lib/postgresql/*/bin`. Example: `/usr/lib/postgresql/15/bin`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bin_dir: Option<String>,
-    /// Server settings by name, as in `postgresql.conf`. Default: none. Example:
-    /// `{shared_preload_libraries: pg_stat_statements}`.
+    /// Server settings by name, as in `postgresql.conf`. Where the server listens, where its files lie and who
+    /// may log in cannot be set. Settings that the server refuses leave the last good ones in force. Default:
+    /// none. Example: `{shared_preload_libraries: pg_stat_statements}`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub settings: BTreeMap<String, Value>,
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::lint::Lint;
+use crate::postgres;
 use crate::spec::parse::Document;
 use crate::spec::{Container, InfraSpec, Ready};
 
@@ -14,19 +15,32 @@ pub(super) fn check(
 ) {
     let Some(node) = document.node.get("spec") else { return };
     let mut lint = Lint { object: &document.key, spec: node, agent: None, problems };
-    if let Some(postgres) = &spec.postgres {
+    if let Some(server) = &spec.postgres {
         let runtimes = ["embedded", "container", "external"];
         lint.exactly_one(&["postgres"], &runtimes);
-        if let Some(embedded) = &postgres.embedded {
+        if let Some(embedded) = &server.embedded {
+            if let Some(version) = &embedded.version
+                && postgres::major(version).is_none()
+            {
+                lint.value(
+                    &["postgres", "embedded", "version"],
+                    format!("{version:?} is no PostgreSQL version"),
+                    "write the major version, 13 or later, in quotes, such as \"18\"; or leave it out",
+                );
+            }
             for (name, value) in &embedded.settings {
-                lint.secret(&["postgres", "embedded", "settings", name], value);
+                let path = ["postgres", "embedded", "settings", name];
+                if let Some((problem, help)) = postgres::setting_problem(name) {
+                    lint.key(&path, problem, help);
+                }
+                lint.secret(&path, value);
             }
         }
-        if let Some(container) = &postgres.container {
+        if let Some(container) = &server.container {
             check_container(&mut lint, &["postgres", "container"], container);
             needs_port(&mut lint, &["postgres", "container"], container, "postgres");
         }
-        if let Some(external) = &postgres.external {
+        if let Some(external) = &server.external {
             lint.secret(&["postgres", "external", "url"], &external.url);
             if let Some(password) = &external.password {
                 lint.secret(&["postgres", "external", "password"], password);

@@ -249,7 +249,7 @@ async fn wrong_words_in_the_spec_are_named_before_anything_is_made() {
     want.version = None;
     want.settings.insert("listen_addresses".into(), "*".into());
     let error = embedded::prepare(&want, &default_cache(), &|_| {}).await.unwrap_err();
-    assert!(matches!(error, EmbeddedError::ReservedSetting { .. }), "{error}");
+    assert!(matches!(error, EmbeddedError::BadSetting { .. }), "{error}");
 }
 
 #[tokio::test]

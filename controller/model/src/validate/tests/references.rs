@@ -177,6 +177,46 @@ fn an_override_that_breaks_its_stack_is_the_agents_own_fault() {
 }
 
 #[test]
+fn a_server_is_not_asked_for_what_it_cannot_be() {
+    let embedded = "{version: newest, settings: {Port: 1, 'work mem': 1MB, listen_addresses: '*'}}";
+    let spec = format!("{{postgres: {{embedded: {embedded}}}}}");
+    let valid = check(vec![("infra.yaml", object("Infra", "shared", &spec))]);
+    insta::assert_snapshot!(words(&valid), @r#"
+    error: "newest" is no PostgreSQL version
+     --> infra.yaml:4:39
+      |
+    4 | spec: {postgres: {embedded: {version: newest, settings: {Port: 1, 'work mem': 1MB, listen_addresses: '*'}}}}
+      |                                       ^^^^^^
+      |
+      = help: write the major version, 13 or later, in quotes, such as "18"; or leave it out
+
+    error: the setting `Port` cannot be set: it is `postgres.embedded.port` that says where the server listens
+     --> infra.yaml:4:58
+      |
+    4 | spec: {postgres: {embedded: {version: newest, settings: {Port: 1, 'work mem': 1MB, listen_addresses: '*'}}}}
+      |                                                          ^^^^
+      |
+      = help: remove it
+
+    error: "work mem" is no name of a PostgreSQL setting
+     --> infra.yaml:4:67
+      |
+    4 | spec: {postgres: {embedded: {version: newest, settings: {Port: 1, 'work mem': 1MB, listen_addresses: '*'}}}}
+      |                                                                   ^^^^^^^^^^
+      |
+      = help: a setting has letters, digits, `_` and `.`, such as `work_mem` or `pg_stat_statements.track`
+
+    error: the setting `listen_addresses` cannot be set: the server listens on 127.0.0.1 alone
+     --> infra.yaml:4:84
+      |
+    4 | spec: {postgres: {embedded: {version: newest, settings: {Port: 1, 'work mem': 1MB, listen_addresses: '*'}}}}
+      |                                                                                    ^^^^^^^^^^^^^^^^
+      |
+      = help: remove it
+    "#);
+}
+
+#[test]
 fn a_stack_needs_the_servers_that_it_uses() {
     let valid = check(vec![
         ("infra.yaml", object("Infra", "shared", "{postgres: {embedded: {}}}")),

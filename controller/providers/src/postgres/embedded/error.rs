@@ -78,19 +78,13 @@ pub enum EmbeddedError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// A setting that the harness makes itself.
-    #[error(
-        "the setting {name} is made by the harness and cannot be set; remove it from `settings`"
-    )]
-    ReservedSetting {
-        /// Its name.
-        name: String,
-    },
-    /// A setting whose name is none.
-    #[error("{name:?} is no name of a PostgreSQL setting")]
+    /// A setting whose name is none, or that is ours to make.
+    #[error("{problem}; {help}")]
     BadSetting {
-        /// The name.
-        name: String,
+        /// What is wrong with it.
+        problem: String,
+        /// What to do about it.
+        help: String,
     },
     /// Root, and nobody to run the server as.
     #[error(
@@ -165,7 +159,6 @@ impl EmbeddedError {
             | Self::BadVersion { .. }
             | Self::DataVersion { .. }
             | Self::DataGone { .. }
-            | Self::ReservedSetting { .. }
             | Self::BadSetting { .. }
             | Self::NoUser
             | Self::Give { .. }

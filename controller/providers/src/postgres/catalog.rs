@@ -41,10 +41,23 @@ pub struct Role {
     pub can_login: bool,
     /// It may do more than an agent's role may.
     pub privileged: bool,
+    /// It may have no more than a number of sessions, or log in until some day only.
+    pub limited: bool,
+    /// What it was made a member of.
+    pub memberships: Vec<Membership>,
     /// Our comment.
     pub note: Option<Note>,
     /// Its stored password, where we may read it.
     pub verifier: Option<String>,
+}
+
+/// A role that another one may act as.
+#[derive(Debug, Clone)]
+pub struct Membership {
+    /// The role.
+    pub role: String,
+    /// Who made it so.
+    pub grantor: String,
 }
 
 impl Catalog {
@@ -60,13 +73,19 @@ impl Catalog {
                d.datconnlimit = -2, d.datconnlimit >= 0, \
                EXISTS (SELECT FROM aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) a \
                        WHERE a.grantee = 0 AND a.privilege_type = 'CONNECT'), \
-               shobj_description(d.oid, 'pg_database') \
+               shobj_description(d.oid, 'pg_database'), NULL::text[], NULL::text[] \
              FROM pg_database d LEFT JOIN pg_roles o ON o.oid = d.datdba \
              UNION ALL \
              SELECT false, r.rolname::text, {verifier}::text, r.rolcanlogin, \
                r.rolsuper OR r.rolcreatedb OR r.rolcreaterole OR r.rolreplication OR r.rolbypassrls, \
-               false, false, false, shobj_description(r.oid, 'pg_authid') \
-             FROM {roles} r"
+               false, r.rolconnlimit >= 0 OR coalesce(r.rolvaliduntil, 'infinity') < 'infinity', \
+               false, shobj_description(r.oid, 'pg_authid'), m.roles, m.grantors \
+             FROM {roles} r LEFT JOIN ( \
+               SELECT m.member, array_agg(o.rolname::text) AS roles, \
+                 array_agg(coalesce(g.rolname::text, '')) AS grantors \
+               FROM pg_auth_members m JOIN pg_roles o ON o.oid = m.roleid \
+                 LEFT JOIN pg_roles g ON g.oid = m.grantor \
+               GROUP BY m.member) m ON m.member = r.oid"
         );
         let rows = session.rows(&sql, "list databases and roles").await?;
         let server = session.server();
@@ -88,9 +107,16 @@ impl Catalog {
                 };
                 catalog.databases.insert(name, database);
             } else {
+                let roles: Option<Vec<String>> = server.column(row, 9)?;
+                let grantors: Option<Vec<String>> = server.column(row, 10)?;
+                let pairs = roles.into_iter().flatten().zip(grantors.into_iter().flatten());
                 let role = Role {
                     can_login: server.column(row, 3)?,
                     privileged: server.column(row, 4)?,
+                    limited: server.column(row, 6)?,
+                    memberships: pairs
+                        .map(|(role, grantor)| Membership { role, grantor })
+                        .collect(),
                     note,
                     verifier: text,
                 };

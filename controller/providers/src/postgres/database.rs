@@ -6,7 +6,7 @@
 use agent_harness_model::id::Mark;
 use agent_harness_model::kinds::database::{Desired, Observed, Place};
 
-use super::catalog::{Catalog, Database, Role};
+use super::catalog::{Catalog, Database, Membership, Role};
 use super::dropping::{drop_database, drop_role};
 use super::error::PgError;
 use super::locked::{Locked, with_lock};
@@ -89,6 +89,8 @@ pub(super) fn look(
         let role_ok = role.is_some_and(|role| {
             role.can_login
                 && !role.privileged
+                && !role.limited
+                && role.memberships.is_empty()
                 && database.owner == place.role
                 && database.allow_connections
                 && !database.is_template
@@ -176,6 +178,22 @@ pub(super) async fn open(
     at.session.run(sql, &format!("open the database {} to its role", want.place.database)).await
 }
 
+/// Takes from a role whatever makes it a member of others: it could act as they do. What others may do as it is their
+/// affair, and is taken from them where they are ours.
+fn alone(at: &Locked<'_>, role: &str) -> String {
+    let memberships = at.catalog.roles.get(role).map_or(&[][..], |role| &role.memberships);
+    let revoke = |membership: &Membership| {
+        let sql = format!("REVOKE {} FROM {}", ident(&membership.role), ident(role));
+        // Since then there can be several, each to be taken back in the name of who granted it.
+        if at.session.facts().major() >= 16 {
+            format!("{sql} GRANTED BY {} CASCADE; ", ident(&membership.grantor))
+        } else {
+            format!("{sql}; ")
+        }
+    };
+    memberships.iter().map(revoke).collect()
+}
+
 /// What it takes to do so; also the last act of making.
 pub(super) fn opening(at: &Locked<'_>, mark: &Mark, want: &Desired, verifier: &str) -> String {
     let place = &want.place;
@@ -185,12 +203,14 @@ pub(super) fn opening(at: &Locked<'_>, mark: &Mark, want: &Desired, verifier: &s
     };
     let note = Note { mark: mark.clone(), state: State::Complete, generation };
     format!(
-        "ALTER ROLE {role} {powers} LOGIN PASSWORD {verifier}; \
+        "{alone}ALTER ROLE {role} {powers} LOGIN CONNECTION LIMIT -1 VALID UNTIL 'infinity' \
+           PASSWORD {verifier}; \
          ALTER DATABASE {database} OWNER TO {role}; \
          REVOKE ALL ON DATABASE {database} FROM PUBLIC; \
          ALTER DATABASE {database} ALLOW_CONNECTIONS true IS_TEMPLATE false CONNECTION LIMIT -1; \
          COMMENT ON DATABASE {database} IS {note}; \
          COMMENT ON ROLE {role} IS {note}",
+        alone = alone(at, &place.role),
         role = ident(&place.role),
         powers = powers(at.session.facts()),
         verifier = literal(verifier),

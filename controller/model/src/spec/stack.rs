@@ -185,7 +185,11 @@ pub struct DatabaseTemplate {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inputs: Vec<String>,
     /// Steps that fill the template, by name, in the order written. They run after the Stack's `setup`
-    /// in a checkout of `base` of their own, and see the template as `${database.name}`. Default: none. Example: `{migrate: {run: pnpm -F backend migrate}}`.
+    /// in a checkout of `base` of their own, and see the template as `${database.name}`. They log in as
+    /// a user of the template's own, whom PGHOST, PGPORT, PGUSER, PGPASSWORD and PGDATABASE name;
+    /// `${database.password}` is empty here and `${database.url}` holds no password, so a program that
+    /// reads only a URL needs a script that makes it from these. Default: none. Example:
+    /// `{migrate: {run: pnpm -F backend migrate}}`.
     #[serde(default, skip_serializing_if = "Ordered::is_empty")]
     pub build: Ordered<Step>,
 }

@@ -30,6 +30,7 @@ pub struct Process {
     /// What became of it.
     pub state: ProcessState,
     pub(super) instance: String,
+    /// Of this boot, and so is the payload: nobody else is to be signalled.
     pub(super) shim: Option<Identity>,
     pub(super) payload: Option<Identity>,
     pub(super) stop_signal: i32,
@@ -121,6 +122,8 @@ pub fn look(folder: &Path, boot: &str, lock: Lock) -> io::Result<Option<Process>
     check(launch.version)?;
     let record = read::<Record>(folder, RECORD_FILE, lock)?
         .filter(|record| record.instance == launch.instance);
+    // Pids and ticks since the boot begin anew with it: those of another boot may be a stranger's by now.
+    let here = record.as_ref().filter(|record| record.boot == boot);
     let mut process = Process {
         fingerprint: launch.fingerprint,
         mark: launch.mark,
@@ -128,15 +131,15 @@ pub fn look(folder: &Path, boot: &str, lock: Lock) -> io::Result<Option<Process>
         restarts: launch.restarts,
         failures: launch.failures,
         state: ProcessState::Starting,
-        shim: record.as_ref().map(|record| record.shim),
-        payload: record.as_ref().and_then(|record| record.payload),
+        shim: here.map(|record| record.shim),
+        payload: here.and_then(|record| record.payload),
         instance: launch.instance,
         stop_signal: launch.stop_signal,
         stop_grace_ms: launch.stop_grace_ms,
     };
-    let shim_lives = match &record {
-        Some(record) if record.boot == boot => identity::is_alive(record.shim)?,
-        _ => false,
+    let shim_lives = match here {
+        Some(record) => identity::is_alive(record.shim)?,
+        None => false,
     };
     if shim_lives
         && let (Some(record), Some(payload)) = (&record, process.payload)

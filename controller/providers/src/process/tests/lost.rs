@@ -84,6 +84,49 @@ async fn another_boot_makes_the_record_void() {
     bench.stop("a/x").await;
 }
 
+/// After a reboot pids and ticks since the boot begin anew: somebody may have just the recorded ones.
+#[tokio::test]
+async fn a_stranger_with_the_identity_of_another_boot_is_left_alone() {
+    use agent_harness_shim::files::{Durability, read_json, write_json};
+    use agent_harness_shim::protocol::Record;
+    let bench = Bench::new();
+    let launch = bench.launch("a/x", "exec sleep 1000");
+    let mut stranger = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
+    let same = agent_harness_shim::identity::of(stranger.id().cast_signed()).unwrap();
+    let path = bench.path("run/a~x/shim.json");
+    let reboot = || {
+        let mut record: Record = read_json(&path).unwrap().unwrap();
+        (record.shim, record.payload) = (same, Some(same));
+        record.boot = "another boot".to_owned();
+        write_json(&path, &record, Durability::Boot).unwrap();
+        crate::fs::remove_file_if_exists(bench.path("run/a~x/exit.json")).unwrap();
+    };
+    bench.supervisor.start(&launch).await.unwrap();
+    bench.stop("a/x").await;
+    reboot();
+    let process = bench.get("a/x").unwrap();
+    assert!(matches!(process.state, ProcessState::Lost { why: Loss::Reboot, .. }));
+    let socket = ports::Listener {
+        pid: Some(stranger.id()),
+        uid: 0,
+        command: String::new(),
+        mark: None,
+        process: None,
+    };
+    assert!(!socket.descends_from(&process), "what it listens on is not ours");
+    bench.stop("a/x").await;
+    assert!(stranger.try_wait().unwrap().is_none(), "a stop reaches it");
+    bench.supervisor.start(&launch).await.unwrap();
+    assert!(stranger.try_wait().unwrap().is_none(), "a start reaches it");
+    bench.stop("a/x").await;
+    reboot();
+    bench.supervisor.start(&launch).await.unwrap();
+    assert!(stranger.try_wait().unwrap().is_none(), "a start reaches it");
+    bench.stop("a/x").await;
+    stranger.kill().unwrap();
+    stranger.wait().unwrap();
+}
+
 #[tokio::test]
 async fn a_payload_that_nothing_names_any_more_still_holds_the_lock() {
     use agent_harness_shim::files::{Durability, read_json, write_json};

@@ -133,7 +133,9 @@ pub struct TcpProbe {
     pub port: String,
 }
 
-/// A readiness check that runs a command in the folder and environment of the process.
+/// A readiness check that runs a command in the folder and environment of the process. One run may
+/// take 3 s, and twice as long after each that took longer, up to the timeout of `ready`. What it
+/// starts is ended with it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ExecProbe {

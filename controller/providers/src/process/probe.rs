@@ -7,7 +7,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -15,21 +14,23 @@ use agent_harness_model::kinds::Readiness;
 use agent_harness_model::kinds::command::Command;
 use agent_harness_model::kinds::process::{Check, Probe};
 use agent_harness_shim::logs;
-use rustix::process::{Pid, Signal};
 use tokio::sync::broadcast;
 use tokio::task::AbortHandle;
 
 use super::launch::ProcessId;
 use crate::mask::Mask;
 
+mod exec;
 mod http;
+
+pub use exec::Label;
 
 /// From the first look to the second; each further one waits half as long again, up to `AGAIN`. Short,
 /// because whoever waits for an agent waits for the slowest of its processes.
 const FIRST_WAIT: Duration = Duration::from_millis(5);
 /// No period is shorter.
 const LEAST_PERIOD: Duration = Duration::from_millis(50);
-/// One look may take this long.
+/// One look may take this long; that of a command twice as long after each that took too long, up to the timeout.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// Failures in a row until a ready process is not ready any more.
 const THRESHOLD: u32 = 3;
@@ -69,6 +70,8 @@ pub struct Run {
     pub pid: u32,
     pub started_at_ms: u64,
     pub log_path: PathBuf,
+    /// As in the environment of its process.
+    pub mark: String,
 }
 
 impl Prober {
@@ -147,12 +150,17 @@ async fn keep_looking(
     let since = Instant::now();
     let timeout = Duration::from_millis(probe.timeout_ms);
     let period = Duration::from_millis(probe.period_ms).max(LEAST_PERIOD);
+    let label = Label { mark: run.mark.clone(), step: format!("probe {id}") };
     let mut wait = FIRST_WAIT;
+    let mut patience = PATIENCE;
     let mut failures = 0_u32;
     let mut was_ready = false;
     let mut late = None;
     loop {
-        let answer = match look(&probe.check).await {
+        let began = Instant::now();
+        let seen = look(&probe.check, &label, patience).await;
+        let was_late = began.elapsed() >= patience;
+        let answer = match seen {
             Ok(()) => {
                 (failures, was_ready, late) = (0, true, None);
                 Readiness::Ready
@@ -171,6 +179,9 @@ async fn keep_looking(
                 }
             }
         };
+        if was_late && answer != Readiness::Ready {
+            patience = longer(&probe.check, patience, timeout);
+        }
         let changed = {
             let mut current = readiness.lock().unwrap_or_else(PoisonError::into_inner);
             let changed = current.as_ref() != Some(&answer);
@@ -218,72 +229,60 @@ fn log_end(run: &Run, mask: &Mask) -> String {
     }
 }
 
-/// One look. An error says in words what was found instead.
-pub async fn look(check: &Check) -> Result<(), String> {
+/// How long a look may take after one that took too long: a command that is cold may need more than one that hangs
+/// should be given.
+fn longer(check: &Check, patience: Duration, timeout: Duration) -> Duration {
+    match check {
+        Check::Exec(_) => (patience * 2).min(timeout).max(patience),
+        Check::Http { .. } | Check::Tcp { .. } => patience,
+    }
+}
+
+/// One look, which may take as long as `patience`. An error says in words what was found instead; nothing of a
+/// command is left, also when nobody waits for its end any more.
+pub async fn look(check: &Check, label: &Label, patience: Duration) -> Result<(), String> {
     let (result, what) = match check {
         Check::Http { port, path } => (
-            tokio::time::timeout(PATIENCE, http::get(*port, path)).await,
+            tokio::time::timeout(patience, http::get(*port, path)).await.ok(),
             format!("GET http://127.0.0.1:{port}{path}"),
         ),
         Check::Tcp { port } => (
-            tokio::time::timeout(PATIENCE, http::connect(*port)).await.map(|done| done.map(drop)),
+            tokio::time::timeout(patience, http::connect(*port))
+                .await
+                .map(|done| done.map(drop))
+                .ok(),
             format!("connecting to 127.0.0.1:{port}"),
         ),
         Check::Exec(command) => {
-            (tokio::time::timeout(PATIENCE, exec(command)).await, format!("`{}`", command.line()))
+            (exec::run(command, label, patience).await, format!("`{}`", command.line()))
         }
     };
     match result {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(why)) => Err(format!("{what}: {why}")),
-        Err(_) => Err(format!("{what}: no answer within {} s", PATIENCE.as_secs())),
-    }
-}
-
-async fn exec(command: &Command) -> Result<(), String> {
-    let Some((program, arguments)) = command.argv.split_first() else {
-        return Err("there is no command to run".to_owned());
-    };
-    let child = tokio::process::Command::new(program)
-        .args(arguments)
-        .env_clear()
-        .envs(command.env.iter().map(|(name, value)| (name, value.reveal())))
-        .current_dir(&command.cwd)
-        .process_group(0)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(|error| error.to_string())?;
-    let mut group = Group(child.id().and_then(|pid| Pid::from_raw(pid.cast_signed())));
-    let output = child.wait_with_output().await.map_err(|error| error.to_string())?;
-    // It has ended: from here on the number may be a stranger's.
-    group.0 = None;
-    if output.status.success() {
-        return Ok(());
-    }
-    let said = String::from_utf8_lossy(&output.stderr);
-    let last = Mask::of(command.env.values()).apply(said.lines().last().unwrap_or_default());
-    let last: String = last.chars().take(200).collect();
-    let how = output.status.to_string().replace("exit status: ", "exit code ");
-    Err(if last.is_empty() { how } else { format!("{how}: {last}") })
-}
-
-/// Ends a look that takes too long, with whatever it started.
-struct Group(Option<Pid>);
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        if let Some(group) = self.0 {
-            // Dropped before the child is: not reaped yet.
-            let _ = rustix::process::kill_process_group(group, Signal::KILL);
-        }
+        Some(Ok(())) => Ok(()),
+        Some(Err(why)) => Err(format!("{what}: {why}")),
+        None => Err(format!("{what}: no answer within {} s", patience.as_secs_f32())),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_command_that_took_too_long_gets_more_time_up_to_the_timeout() {
+        let exec =
+            Check::Exec(Command { argv: Vec::new(), cwd: PathBuf::new(), env: BTreeMap::new() });
+        let seconds = Duration::from_secs;
+        let mut patience = PATIENCE;
+        let mut given = Vec::new();
+        for _ in 0..5 {
+            patience = longer(&exec, patience, seconds(20));
+            given.push(patience.as_secs());
+        }
+        assert_eq!(given, [6, 12, 20, 20, 20]);
+        assert_eq!(longer(&exec, PATIENCE, seconds(1)), PATIENCE, "it is never less");
+        assert_eq!(longer(&Check::Tcp { port: 1 }, PATIENCE, seconds(20)), PATIENCE);
+    }
 
     #[test]
     fn what_has_one_period_is_looked_at_in_one_moment() {

@@ -151,6 +151,7 @@ impl ProcessProvider {
                 pid: *pid,
                 started_at_ms: *started_at_ms,
                 log_path: started.log_path.clone(),
+                mark: started.mark.clone(),
             };
             self.prober.readiness(&launch.id, &run, probe, &want.command);
         }
@@ -242,6 +243,7 @@ impl ProcessProvider {
                     pid: *pid,
                     started_at_ms: *started_at_ms,
                     log_path: process.log_path.clone(),
+                    mark: process.mark.clone(),
                 };
                 let probe = want.and_then(|want| Some((want.ready.as_ref()?, &want.command)));
                 let ready = match probe {

@@ -1,4 +1,4 @@
-//! The processes of steps that outlived their run: found by the marks in their environment, ended.
+//! The processes of steps and probes that outlived their run: found by the marks in their environment, ended.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -6,25 +6,45 @@ use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::time::{Duration, Instant};
 
+use agent_harness_model::id::{Mark, Uid};
 use agent_harness_shim::identity::{self, Identity};
 use agent_harness_shim::tree::{self, MARK_VARIABLE};
 use rustix::process::Signal;
 
 use crate::git::occupants::has_open;
 
-/// The variable that names the step which a process belongs to.
+/// The variable that names the step (or the probe) which a process belongs to.
 pub const STEP_VARIABLE: &str = "HARNESS_STEP";
 
 /// Which processes are meant.
 #[derive(Debug, Clone)]
 pub struct Whose {
     /// What the mark begins with: a whole mark, or that of a whole installation.
-    pub mark: String,
+    mark: String,
     /// One step, or all.
-    pub step: Option<String>,
+    step: Option<String>,
+    /// Only of those that started then or later, in ticks since the boot: whoever knows that need not read the
+    /// environment of all.
+    since: u64,
 }
 
 impl Whose {
+    /// Those of one step of an object.
+    pub fn step(mark: String, step: String) -> Self {
+        Self { mark, step: Some(step), since: 0 }
+    }
+
+    /// Those of any step of an installation.
+    pub fn any_step(installation: &str) -> Self {
+        let any = Mark { installation: installation.to_owned(), uid: Uid::new("") };
+        Self { mark: any.to_string(), step: None, since: 0 }
+    }
+
+    /// Those of them that started with this process or after it.
+    pub fn since(self, first: Identity) -> Self {
+        Self { since: first.start, ..self }
+    }
+
     /// Its live processes and their descendants, also those that changed their session or environment.
     pub fn alive(&self) -> io::Result<Vec<Identity>> {
         let processes = tree::snapshot()?;
@@ -32,7 +52,8 @@ impl Whose {
         let any_step = format!("{STEP_VARIABLE}=");
         let step = self.step.as_ref().map(|step| format!("{STEP_VARIABLE}={step}"));
         let mut found = Vec::new();
-        for (pid, environment) in tree::environments(processes.values())? {
+        let candidates = processes.values().filter(|stat| stat.identity.start >= self.since);
+        for (pid, environment) in tree::environments(candidates)? {
             let mut entries = environment.split(|byte| *byte == 0);
             let marked = entries.clone().any(|entry| entry.starts_with(mark.as_bytes()));
             let stepped = entries.any(|entry| match &step {

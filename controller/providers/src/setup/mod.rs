@@ -4,6 +4,7 @@
 //! that a run which was cut counts as one that failed.
 
 mod error;
+mod group;
 mod inputs;
 mod leftovers;
 mod log;
@@ -20,7 +21,9 @@ use agent_harness_model::world::{ApplyError, Ask, Observed, Seen};
 use tokio_util::sync::CancellationToken;
 
 pub use error::RunError;
+pub(crate) use group::{Group, end_of};
 pub use leftovers::STEP_VARIABLE;
+pub(crate) use leftovers::Whose;
 pub use runner::{Job, Runner, records_of, run_build_step};
 
 use crate::fs;

@@ -21,11 +21,12 @@ use agent_harness_model::world::ApplyError;
 use agent_harness_shim::tree::MARK_VARIABLE;
 use agent_harness_shim::{logs, signals};
 use rustix::fs::{FlockOperation, Mode, OFlags};
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
-use tokio::signal::unix::{Signal as Children, SignalKind, signal};
+use rustix::process::Signal;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::error::RunError;
+use super::group::{Group, end_of};
 use super::leftovers::{STEP_VARIABLE, Whose, holders};
 use super::log::Log;
 use crate::fs;
@@ -88,16 +89,18 @@ impl Runner {
             stop,
             running: Arc::default(),
         };
-        let any = Mark { installation: runner.installation.clone(), uid: Uid::new("") };
         // Steps are not run besides what is left of them; nothing else depends on this.
-        match (Whose { mark: any.to_string(), step: None }).signal(Signal::KILL) {
+        match Whose::any_step(&runner.installation).signal(Signal::KILL) {
             Ok(denied) if denied.is_empty() => {}
             Ok(denied) => {
                 let pids: Vec<i32> = denied.iter().map(|identity| identity.pid).collect();
-                tracing::warn!(?pids, "setup steps of an earlier controller are not ours to end");
+                tracing::warn!(
+                    ?pids,
+                    "steps and probes of an earlier controller are not ours to end"
+                );
             }
             Err(error) => {
-                tracing::warn!(%error, "cannot end setup steps of an earlier controller");
+                tracing::warn!(%error, "cannot end steps and probes of an earlier controller");
             }
         }
         Ok(runner)
@@ -118,7 +121,7 @@ impl Runner {
             .ok_or_else(|| RunError::Running { line: line.clone() })?;
         let mark = Mark { installation: self.installation.clone(), uid: job.resource.uid.clone() };
         let step = format!("{} {}/{}", job.resource.owner, job.resource.kind, job.name);
-        let whose = Whose { mark: mark.to_string(), step: Some(step.clone()) };
+        let whose = Whose::step(mark.to_string(), step.clone());
         let lock = alone(&lock_of(&slot), &whose, &line).await?;
         let kind = job.resource.kind.as_str();
         let path =
@@ -164,7 +167,7 @@ impl Runner {
                 program: program.clone(),
                 source,
             })?;
-        let mut group = Group(child.id());
+        let mut group = Group::of(&child);
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
         let ended = CancellationToken::new();
         let follow = async {
@@ -272,18 +275,6 @@ enum Why {
     Unwanted,
 }
 
-/// Waits for the end of a child without reaping it; `children` tells of the end of any.
-async fn end_of(pid: Option<Pid>, children: &mut Children) -> io::Result<()> {
-    let Some(pid) = pid else { return Ok(()) };
-    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-    while waitid(WaitId::Pid(pid), options)?.is_none() {
-        if children.recv().await.is_none() {
-            return Err(io::Error::other("the runtime ends"));
-        }
-    }
-    Ok(())
-}
-
 /// Keeps a step from being run twice at once by this controller.
 struct Running<'a> {
     all: &'a Mutex<HashSet<PathBuf>>,
@@ -300,33 +291,6 @@ impl<'a> Running<'a> {
 impl Drop for Running<'_> {
     fn drop(&mut self) {
         self.all.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.slot);
-    }
-}
-
-/// The process group of a run, until its leader is reaped. Killed when nobody waits for the run any more.
-struct Group(Option<u32>);
-
-impl Group {
-    fn pid(&self) -> Option<Pid> {
-        self.0.and_then(|pid| Pid::from_raw(pid.cast_signed()))
-    }
-
-    fn kill(&self) {
-        if let Some(group) = self.pid() {
-            // After a regular end there is nobody left in it.
-            let _ = kill_process_group(group, Signal::KILL);
-        }
-    }
-
-    /// From here on the number may be another group's.
-    fn disarm(&mut self) {
-        self.0 = None;
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        self.kill();
     }
 }
 
@@ -388,28 +352,4 @@ pub(super) fn file_name(name: &str) -> String {
     let safe = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
     let text: String = name.chars().map(|c| if safe(c) { c } else { '.' }).collect();
     if text.starts_with('.') { format!("_{text}") } else { text }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::os::unix::process::CommandExt as _;
-
-    use super::*;
-
-    #[test]
-    fn a_group_is_killed_only_until_its_leader_is_reaped() {
-        let start = || {
-            let mut command = std::process::Command::new("sleep");
-            command.arg("600").process_group(0).spawn().unwrap()
-        };
-        let (mut kept, mut killed) = (start(), start());
-        let mut group = Group(Some(kept.id()));
-        group.disarm();
-        drop(group);
-        drop(Group(Some(killed.id())));
-        assert_eq!(killed.wait().unwrap().signal(), Some(9));
-        assert_eq!(kept.try_wait().unwrap(), None);
-        kept.kill().unwrap();
-        kept.wait().unwrap();
-    }
 }

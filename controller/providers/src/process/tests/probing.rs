@@ -5,8 +5,34 @@ use std::net::TcpListener;
 use agent_harness_model::kinds::command::Command;
 use agent_harness_model::kinds::process::Check;
 
-use super::super::probe::look;
+use super::super::probe::{self, Label};
 use super::*;
+use crate::setup::Runner;
+
+/// Patience that no look needs, for what is not about that.
+const LONG: Duration = Duration::from_secs(60);
+
+/// A look as that of a process of some installation.
+async fn look(check: &Check) -> Result<(), String> {
+    probe::look(check, &label("some"), LONG).await
+}
+
+fn label(installation: &str) -> Label {
+    Label { mark: format!("agent-harness:{installation}:u"), step: "probe a/x".to_owned() }
+}
+
+fn shell(script: &str, cwd: &Path) -> Check {
+    Check::Exec(Command {
+        argv: ["/bin/sh", "-c", script].map(str::to_owned).to_vec(),
+        cwd: cwd.to_owned(),
+        env: BTreeMap::from([("PATH".to_owned(), "/usr/bin:/bin".into())]),
+    })
+}
+
+/// The pid that a script wrote.
+async fn pid_in(file: PathBuf) -> i32 {
+    until(|| crate::fs::read_to_string(&file).ok()?.strip_suffix('\n')?.parse().ok()).await
+}
 
 /// A server that gives one fixed answer to everything.
 fn serve(answer: &'static str) -> u16 {
@@ -46,13 +72,7 @@ async fn http_takes_2xx_and_3xx_and_tells_what_else_came() {
 async fn tcp_and_exec() {
     let port = serve("");
     assert_eq!(look(&Check::Tcp { port }).await, Ok(()));
-    let run = |script: &str| {
-        Check::Exec(Command {
-            argv: ["/bin/sh", "-c", script].map(str::to_owned).to_vec(),
-            cwd: "/".into(),
-            env: BTreeMap::new(),
-        })
-    };
+    let run = |script: &str| shell(script, Path::new("/"));
     assert_eq!(look(&run("true")).await, Ok(()));
     assert_eq!(
         look(&run("echo no such table >&2; exit 4")).await,
@@ -63,14 +83,44 @@ async fn tcp_and_exec() {
 #[tokio::test]
 async fn a_look_that_hangs_is_ended_with_what_it_started() {
     let folder = tempfile::tempdir().unwrap();
-    let hang = Check::Exec(Command {
-        argv: ["/bin/sh", "-c", "sleep 1000 & echo $! > pid; wait"].map(str::to_owned).to_vec(),
-        cwd: folder.path().to_owned(),
-        env: BTreeMap::new(),
-    });
-    let error = look(&hang).await.unwrap_err();
-    assert_eq!(error, "`sleep 1000 & echo $! > pid; wait`: no answer within 3 s");
-    let pid = crate::fs::read_to_string(folder.path().join("pid")).unwrap();
-    let pid: i32 = pid.trim().parse().unwrap();
+    let hang = shell("setsid sleep 1000 & echo $! > pid; wait", folder.path());
+    let error = probe::look(&hang, &label("some"), Duration::from_millis(1500)).await.unwrap_err();
+    assert_eq!(error, "`setsid sleep 1000 & echo $! > pid; wait`: no answer within 1.5 s");
+    assert!(!is_alive(pid_in(folder.path().join("pid")).await));
+}
+
+/// It holds the pipe that the look listens to, and is in no group of ours.
+#[tokio::test]
+async fn what_a_look_puts_into_the_background_is_not_waited_for_and_ends_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = "setsid sleep 1000 & echo $! > pid; echo why >&2; exit 3";
+    let error = look(&shell(script, folder.path())).await.unwrap_err();
+    assert_eq!(error, format!("`{script}`: exit code 3: why"));
+    assert!(!is_alive(pid_in(folder.path().join("pid")).await));
+}
+
+#[tokio::test]
+async fn a_look_that_nobody_waits_for_is_ended_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let hang = shell("setsid sleep 1000 & echo $! > pid; wait", folder.path());
+    let task = tokio::spawn(async move { look(&hang).await });
+    let pid = pid_in(folder.path().join("pid")).await;
+    task.abort();
     until(|| (!is_alive(pid)).then_some(())).await;
+}
+
+/// What a killed controller leaves cannot be told from what one has that lives: both carry the mark.
+#[tokio::test]
+async fn what_a_killed_controller_looked_with_is_ended_by_the_next_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let installation = uuid::Uuid::now_v7().to_string();
+    let (hang, label) =
+        (shell("echo $$ > pid; exec sleep 1000", folder.path()), label(&installation));
+    let task = tokio::spawn(async move { probe::look(&hang, &label, LONG).await });
+    let pid = pid_in(folder.path().join("pid")).await;
+    let state = folder.path().to_path_buf();
+    let stop = tokio_util::sync::CancellationToken::new();
+    Runner::new(&state, state.clone(), installation, stop).unwrap();
+    until(|| (!is_alive(pid)).then_some(())).await;
+    assert!(task.await.unwrap().unwrap_err().contains("SIGKILL"), "nobody else ended it");
 }

@@ -72,7 +72,7 @@ fn what_is_not_ours_to_end_is_left_and_told_and_holds_up_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
     let installation = format!("leftovers-{}", std::process::id());
     let mark = format!("agent-harness:{installation}:u");
-    let whose = Whose { mark: mark.clone(), step: Some("step".into()) };
+    let whose = Whose::step(mark.clone(), "step".into());
 
     let (mut step, helper) = start(&mark, folder.path());
     let left = as_nobody(|| {

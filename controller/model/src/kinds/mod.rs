@@ -98,8 +98,8 @@ pub enum Readiness {
 pub struct Exit {
     /// `exit code 1`, `signal SIGKILL`, `lost: …`.
     pub how: String,
-    /// Ended by itself with code 0.
-    pub success: bool,
+    /// Which kind of end it was.
+    pub end: End,
     /// Restarts in a row so far.
     pub restarts: u32,
     /// The backoff has passed: it may be started again now.
@@ -109,6 +109,20 @@ pub struct Exit {
     pub backoff_ms: u64,
     /// The last lines of its log.
     pub last_lines: Vec<String>,
+}
+
+/// Which kind of end a process came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum End {
+    /// By itself, with code 0.
+    Success,
+    /// With another code, by a signal, or nobody knows how.
+    Failure,
+    /// It never ran: its program or folder is missing. No end that counts.
+    NotStarted,
+    /// Only its holder has ended: it runs on, and nobody looks after it.
+    Orphaned,
 }
 
 /// What one resource needs of another before anything is done about itself.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::command::Command;
-use super::{Exit, Kind, Need, Readiness, Reversibility, Target, Verdict};
+use super::{End, Exit, Kind, Need, Readiness, Reversibility, Target, Verdict};
 
 /// The kind.
 #[derive(Debug)]
@@ -121,6 +121,8 @@ pub enum Action {
     Respawn(Arc<Desired>),
     /// Stop its whole tree and forget it.
     Stop(Place),
+    /// End what its holder left when it was killed; that it was lost stays on record.
+    End(Place),
 }
 
 impl fmt::Display for Action {
@@ -129,6 +131,7 @@ impl fmt::Display for Action {
             Self::Start(_) => "start",
             Self::Respawn(_) => "respawn",
             Self::Stop(_) => "stop",
+            Self::End(_) => "end",
         })
     }
 }
@@ -184,7 +187,7 @@ impl Kind for Process {
             (Observed::Running { .. }, Need::Exists | Need::Started) => true,
             (Observed::Running { ready, .. }, Need::Ready) => *ready == Readiness::Ready,
             (Observed::Exited { exit, .. }, Need::Succeeded | Need::Started | Need::Ready) => {
-                exit.success
+                exit.end == End::Success
             }
             (Observed::Running { .. }, Need::Succeeded)
             | (Observed::Exited { .. }, Need::Exists)
@@ -194,7 +197,9 @@ impl Kind for Process {
 
     fn reversibility(action: &Action) -> Reversibility {
         match action {
-            Action::Start(_) | Action::Respawn(_) | Action::Stop(_) => Reversibility::Free,
+            Action::Start(_) | Action::Respawn(_) | Action::Stop(_) | Action::End(_) => {
+                Reversibility::Free
+            }
         }
     }
 }
@@ -207,12 +212,16 @@ fn exited(want: &Arc<Desired>, fingerprint: &str, exit: &Exit) -> Verdict<Action
             "its command, environment or ports changed",
         );
     }
-    let stays = match want.restart {
-        Restart::Always => false,
-        Restart::OnFailure => exit.success,
-        Restart::Never => true,
+    let stays = match (want.restart, exit.end) {
+        // It is to run once, and has not.
+        (_, End::NotStarted) | (Restart::Always, _) => false,
+        (Restart::OnFailure, end) => end == End::Success,
+        (Restart::Never, _) => true,
     };
-    if stays && exit.success {
+    // A start that is due ends it as well.
+    if exit.end == End::Orphaned && (stays || !exit.restart_due) {
+        Verdict::one(Action::End(want.place.clone()), exit.how.clone())
+    } else if stays && exit.end == End::Success {
         Verdict::Settled
     } else if stays {
         let how = &exit.how;

@@ -323,7 +323,7 @@ mod tests {
     fn ended(fingerprint: &str, restart_due: bool) -> Observed {
         let exit = Exit {
             how: "exit code 1".into(),
-            success: false,
+            end: crate::kinds::End::Failure,
             restarts: 0,
             restart_due,
             backoff_ms: 8000,

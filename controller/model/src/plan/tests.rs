@@ -10,10 +10,12 @@ use crate::desired::{Dependency, DesiredObject, Wanted};
 use crate::id::ResourceKind;
 use crate::kinds::command::Command;
 use crate::kinds::{
-    AnyTarget, Exit, Have, Need, Place, Readiness, Resource, database, process, setup, worktree,
+    AnyTarget, Have, Need, Place, Readiness, Resource, database, process, setup, worktree,
 };
 use crate::secret::Secret;
 use crate::world::Seen;
+
+mod ended;
 
 fn id(kind: ResourceKind, name: &str) -> ResourceId {
     let owner = ObjectKey::agent("a-1");
@@ -232,27 +234,6 @@ fn a_changed_process_is_respawned_alone() {
 }
 
 #[test]
-fn a_process_that_ended_waits_for_its_backoff() {
-    let exit = |restart_due| Exit {
-        how: "exit code 1".into(),
-        success: false,
-        restarts: 2,
-        restart_due,
-        backoff_ms: 4000,
-        last_lines: Vec::new(),
-    };
-    let ended = |restart_due| {
-        let exit = exit(restart_due);
-        Have::Process(process::Observed::Exited { fingerprint: "web-1".into(), exit })
-    };
-    let mut have = all();
-    have.insert(web(), Seen::Known(Some(ended(false))));
-    assert_snapshot!(planned(object(), &have), @"held agent/a-1 process/web, ended with exit code 1; starts again after a backoff of 4 s (restart 3)");
-    have.insert(web(), Seen::Known(Some(ended(true))));
-    assert_snapshot!(planned(object(), &have), @"#1 agent/a-1 process/web, start, ended with exit code 1");
-}
-
-#[test]
 fn somebody_elses_database_is_a_conflict() {
     let mut have = all();
     let foreign = Have::Database(database::Observed::Foreign("alice".into()));
@@ -365,33 +346,6 @@ fn nothing_is_done_about_a_suspended_object_until_it_leaves() {
     let mut object = leaving(&AnyTarget::Trashed);
     object.suspended = Some("spec.suspend is true".into());
     assert_eq!(planned(object, &all()).steps.len(), 4);
-}
-
-#[test]
-fn a_process_that_is_never_restarted_stalls_when_it_failed() {
-    let mut object = object();
-    let Resource::Process(want) = process("web") else { panic!() };
-    let want = process::Desired { restart: process::Restart::Never, ..(*want).clone() };
-    object.resources.insert(web(), Wanted::present(Resource::Process(Arc::new(want))));
-    let exit = |success| Exit {
-        how: if success { "exit code 0" } else { "exit code 1" }.into(),
-        success,
-        restarts: 0,
-        restart_due: true,
-        backoff_ms: 0,
-        last_lines: Vec::new(),
-    };
-    let mut have = all();
-    for (success, settled) in [(false, false), (true, true)] {
-        let exit = exit(success);
-        let ended = process::Observed::Exited { fingerprint: "web-1".into(), exit };
-        have.insert(web(), Seen::Known(Some(Have::Process(ended))));
-        assert_eq!(planned(object.clone(), &have).is_settled(), settled);
-    }
-    let exit = exit(false);
-    let ended = process::Observed::Exited { fingerprint: "web-1".into(), exit };
-    have.insert(web(), Seen::Known(Some(Have::Process(ended))));
-    assert_snapshot!(planned(object, &have), @"held agent/a-1 process/web, ended with exit code 1, and its spec says `restart: never`");
 }
 
 #[test]

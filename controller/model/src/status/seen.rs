@@ -2,7 +2,7 @@
 
 use super::ResourceStatus;
 use crate::kinds::{
-    AnyTarget, Have, Readiness, Resource, bucket, database, file, process, service, template,
+    AnyTarget, End, Have, Readiness, Resource, bucket, database, file, process, service, template,
     worktree,
 };
 use crate::world::Seen;
@@ -25,7 +25,7 @@ pub(super) fn seen(seen: &Seen<Option<&Have>>, target: &AnyTarget) -> ResourceSt
         },
         Have::Service(service::Observed::Exited { exit, .. })
         | Have::Process(process::Observed::Exited { exit, .. }) => {
-            say(if exit.success { "Succeeded" } else { "Exited" }, exit.how.clone())
+            say(if exit.end == End::Success { "Succeeded" } else { "Exited" }, exit.how.clone())
         }
         Have::Service(service::Observed::Stopped) => say("Stopped", String::new()),
         Have::Service(service::Observed::PortTaken(who))

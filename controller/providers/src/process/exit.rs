@@ -1,6 +1,6 @@
 //! How a process that does not run any more looks to the model. Pure.
 
-use agent_harness_model::kinds::Exit;
+use agent_harness_model::kinds::{End, Exit};
 use agent_harness_shim::protocol::Outcome;
 use agent_harness_shim::signals;
 
@@ -11,25 +11,30 @@ use super::state::{Process, ProcessState};
 ///
 /// `now_ms`: milliseconds since 1970.
 pub fn exit(process: &Process, now_ms: u64) -> Option<Exit> {
-    let (how, success, at_ms, last_lines) = match &process.state {
+    let (how, end, at_ms, last_lines) = match &process.state {
         ProcessState::Starting | ProcessState::Running { .. } | ProcessState::Ending => {
             return None;
         }
         ProcessState::Exited { outcome, at_ms, last_lines, requested: _ } => {
-            (describe(outcome), *outcome == Outcome::Code(0), *at_ms, last_lines.clone())
+            let end = match outcome {
+                Outcome::Code(0) => End::Success,
+                Outcome::Code(_) | Outcome::Signal(_) => End::Failure,
+                Outcome::NotStarted(_) => End::NotStarted,
+            };
+            (describe(outcome), end, *at_ms, last_lines.clone())
         }
         ProcessState::Lost { why, orphan, at_ms } => {
-            let rest = match orphan {
-                Some(pid) => format!("; pid {pid} runs on and is ended before the next start"),
-                None => String::new(),
+            let (rest, end) = match orphan {
+                Some(pid) => (format!("; pid {pid} runs on without it"), End::Orphaned),
+                None => (String::new(), End::Failure),
             };
-            (format!("lost: {why}{rest}"), false, *at_ms, Vec::new())
+            (format!("lost: {why}{rest}"), end, *at_ms, Vec::new())
         }
     };
     let backoff = backoff::delay(process.failures).as_millis();
     Some(Exit {
         how,
-        success,
+        end,
         restarts: process.failures.saturating_sub(1),
         restart_due: backoff::is_due(process.failures, at_ms, now_ms),
         backoff_ms: u64::try_from(backoff).unwrap_or(u64::MAX),

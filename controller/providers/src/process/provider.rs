@@ -92,6 +92,10 @@ impl ProcessProvider {
                 self.supervisor.stop(&id, signal, grace).await?;
                 self.start(mark, resource, id, want).await
             }
+            Action::End(place) => {
+                let (signal, grace) = how_to_stop(place);
+                self.supervisor.stop(&id, signal, grace).await
+            }
             Action::Stop(place) => {
                 let (signal, grace) = how_to_stop(place);
                 self.prober.forget(&id);

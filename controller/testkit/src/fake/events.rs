@@ -2,7 +2,7 @@
 
 use agent_harness_model::id::ResourceId;
 use agent_harness_model::kinds::{
-    Exit, Have, Place, Readiness, bucket, database, file, process, service, template, worktree,
+    End, Exit, Have, Place, Readiness, bucket, database, file, process, service, template, worktree,
 };
 
 use super::names::name;
@@ -72,7 +72,7 @@ impl FakeWorld {
 fn killed() -> Exit {
     Exit {
         how: "signal SIGKILL".into(),
-        success: false,
+        end: End::Failure,
         restarts: 0,
         restart_due: true,
         backoff_ms: 0,

@@ -31,6 +31,8 @@ impl FakeWorld {
                 };
                 self.put(id, &Place::Process(want.place.clone()), Have::Process(have));
             }
+            // Nobody's holder is killed in memory.
+            process::Action::End(_) => {}
             process::Action::Stop(place) => {
                 self.things.remove(&name(&Place::Process(place.clone()), id));
             }

@@ -399,6 +399,45 @@ async fn orphan_is_replaced(port: u16, script: &str) {
 }
 
 #[tokio::test]
+async fn what_runs_on_without_its_holder_is_ended_also_when_it_is_never_restarted() {
+    let mut world = World::new("exec sleep 1000");
+    world.want.restart = Restart::Never;
+    world.converge(&world.present()).await;
+    let orphan = world.pid().await.cast_signed();
+    let id = process_id(&world.id).unwrap();
+    let shim = world.supervisor.get(&id).unwrap().unwrap().shim.unwrap();
+    agent_harness_shim::identity::signal(shim, Signal::KILL).unwrap();
+    until(|| (!is_alive(shim.pid)).then_some(())).await;
+    let Verdict::Change(steps) = world.verdict(world.present()).await else {
+        panic!("it is to be ended")
+    };
+    for (action, _) in steps {
+        world.apply(&action).await.unwrap();
+    }
+    assert!(!is_alive(orphan));
+    let Verdict::Stalled(why) = world.verdict(world.present()).await else { panic!("it stays") };
+    assert_eq!(
+        why,
+        "ended with lost: its holder (agent-shim) was killed, and its spec says `restart: never`"
+    );
+    world.converge(&AnyTarget::Gone).await;
+}
+
+#[tokio::test]
+async fn what_never_ran_is_tried_again_also_when_it_is_never_restarted() {
+    let mut world = World::new("exec sleep 1000");
+    world.want.restart = Restart::Never;
+    let program = world.bench.path("late");
+    world.want.command.argv = vec![program.display().to_string()];
+    let Verdict::Change(steps) = world.verdict(world.present()).await else { panic!("a start") };
+    world.apply(&steps[0].0).await.unwrap_err();
+    crate::fs::write_atomic(&program, "#!/bin/sh\nexec sleep 1000\n", 0o700).unwrap();
+    world.converge(&world.present()).await;
+    assert!(is_alive(world.pid().await.cast_signed()));
+    world.converge(&AnyTarget::Gone).await;
+}
+
+#[tokio::test]
 async fn a_run_folder_with_another_mark_is_not_touched() {
     let world = World::new("exec sleep 1000");
     let id = process_id(&world.id).unwrap();

@@ -186,6 +186,7 @@ impl Kind for Process {
         match (have, need) {
             (Observed::Running { .. }, Need::Exists | Need::Started) => true,
             (Observed::Running { ready, .. }, Need::Ready) => *ready == Readiness::Ready,
+            // A good end that is the last one, as of what runs once; the planner sees whether it is.
             (Observed::Exited { exit, .. }, Need::Succeeded | Need::Started | Need::Ready) => {
                 exit.end == End::Success
             }

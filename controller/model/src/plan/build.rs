@@ -226,7 +226,8 @@ impl<'a> Builder<'a> {
             // Something that is drifted or in the middle of a change may still be enough,
             // unless a step of this plan makes it void.
             let enough = !self.steps_of.contains_key(on)
-                && matches!(self.have.get(on), Seen::Known(Some(have)) if have.satisfies(dependency.need));
+                && matches!(self.have.get(on), Seen::Known(Some(have))
+                    if have.satisfies(dependency.need) && !is_to_run_again(have, dependency.need));
             let root = match hold {
                 Hold::Blocked { root: Some(root), .. } => Some(root.clone()),
                 hold => Some(format!("{} {hold}", on.local())),
@@ -297,6 +298,17 @@ impl<'a> Builder<'a> {
             }
         }
         forgets
+    }
+}
+
+/// Whether a process about which something is left to do has ended: its good end is no service then, as it is where
+/// nothing more is to come.
+fn is_to_run_again(have: &Have, need: Need) -> bool {
+    match need {
+        Need::Ready | Need::Started => {
+            matches!(have, Have::Process(process::Observed::Exited { .. }))
+        }
+        Need::Exists | Need::Succeeded => false,
     }
 }
 

@@ -62,3 +62,15 @@ fn what_runs_on_without_its_holder_is_ended_whatever_the_policy() {
     assert_snapshot!(plan(always, false), @"#1 agent/a-1 process/web, end, lost: its holder was killed; pid 7 runs on without it");
     assert_snapshot!(plan(always, true), @"#1 agent/a-1 process/web, start, ended with lost: its holder was killed; pid 7 runs on without it");
 }
+
+/// `web` comes after `api: ready`.
+#[test]
+fn a_good_end_is_as_good_as_ready_only_where_it_is_the_last_one() {
+    let plan = |restart| after_the_end("api", restart, an_end("exit code 0", End::Success, false));
+    assert_snapshot!(plan(process::Restart::Never), @"#1 agent/a-1 process/web, start, does not run");
+    assert_snapshot!(plan(process::Restart::OnFailure), @"#1 agent/a-1 process/web, start, does not run");
+    assert_snapshot!(plan(process::Restart::Always), @r"
+    held agent/a-1 process/api, ended with exit code 0; starts again after a backoff of 1 s (restart 1)
+    held agent/a-1 process/web, waits for agent/a-1 process/api to be ready (process/api ended with exit code 0; starts again after a backoff of 1 s (restart 1))
+    ");
+}

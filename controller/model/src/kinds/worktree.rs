@@ -63,6 +63,8 @@ pub enum Observed {
         branch: Option<String>,
         /// Full commit id.
         head: String,
+        /// The branch that we last checked out there, or saw there when it was wanted; `None`: not on record.
+        asked: Option<String>,
         /// Uncommitted changes, an unfinished rebase or merge: what keeps it from
         /// being switched, and what to do about it, in words.
         busy: Option<String>,
@@ -86,6 +88,8 @@ pub enum Action {
     Add(Arc<Desired>),
     /// Check out what is wanted in a tree that holds no work.
     Switch(Arc<Desired>),
+    /// Put on record that the wanted branch is there.
+    Note(Arc<Desired>),
     /// Bring `info/exclude` up to date.
     Exclude(Arc<Desired>),
     /// Move it aside, whole, with its git state, or that state alone where its folder is gone.
@@ -101,6 +105,7 @@ impl fmt::Display for Action {
         match self {
             Self::Add(want) => write!(f, "add {}", want.checkout),
             Self::Switch(want) => write!(f, "switch to {}", want.checkout),
+            Self::Note(_) => f.write_str("note its branch"),
             Self::Exclude(_) => f.write_str("exclude generated files"),
             Self::Trash(_) => f.write_str("move to trash"),
             Self::Restore(_) => f.write_str("restore"),
@@ -165,7 +170,9 @@ impl Kind for Worktree {
 
     fn reversibility(action: &Action) -> Reversibility {
         match action {
-            Action::Add(_) | Action::Switch(_) | Action::Exclude(_) => Reversibility::Free,
+            Action::Add(_) | Action::Switch(_) | Action::Note(_) | Action::Exclude(_) => {
+                Reversibility::Free
+            }
             Action::Trash(_) | Action::Restore(_) => Reversibility::Undoable,
             Action::Purge(_) => Reversibility::Final,
         }
@@ -183,33 +190,55 @@ fn present(want: &Arc<Desired>, have: Option<&Observed>) -> Verdict<Action> {
         }
         Some(Observed::Foreign(what)) => Verdict::Conflict(what.clone()),
         Some(Observed::Unusable(why)) => Verdict::Conflict(why.clone()),
-        Some(Observed::Live { branch, head, busy, excluded }) => {
-            match (&want.checkout, branch, busy) {
-                (Checkout::Branch { branch: wanted, .. }, Some(now), _) if wanted == now => {}
-                // An agent that detached or switched its own tree is at work: that is its right.
-                (Checkout::Branch { branch: wanted, .. }, now, Some(busy)) => {
-                    let now = now.as_deref().unwrap_or("a detached commit");
-                    return Verdict::Drift(format!(
-                        "is on {now} instead of {wanted}, and stays there: {busy}"
-                    ));
+        Some(Observed::Live { branch, head, asked, busy, excluded }) => {
+            let exclude = (!excluded).then(|| {
+                let cause = "generated files would show in git status";
+                Verdict::one(Action::Exclude(Arc::clone(want)), cause)
+            });
+            let other = match &want.checkout {
+                Checkout::Branch { branch: wanted, .. } => {
+                    on_a_branch(want, wanted, branch.as_deref(), asked.as_deref(), busy.as_deref())
                 }
-                (Checkout::Branch { .. }, now, None) => {
-                    let now = now.as_deref().unwrap_or("a detached commit");
-                    return Verdict::one(Action::Switch(Arc::clone(want)), format!("is on {now}"));
+                Checkout::Detached { commit } if commit == head => None,
+                Checkout::Detached { .. } => {
+                    Some(Verdict::one(Action::Switch(Arc::clone(want)), "its base moved"))
                 }
-                (Checkout::Detached { commit }, _, _) if commit == head => {}
-                (Checkout::Detached { .. }, _, _) => {
-                    return Verdict::one(Action::Switch(Arc::clone(want)), "its base moved");
-                }
-            }
-            if *excluded {
-                Verdict::Settled
-            } else {
-                Verdict::one(
-                    Action::Exclude(Arc::clone(want)),
-                    "generated files would show in git status",
-                )
+            };
+            match other {
+                Some(change @ Verdict::Change(_)) => change,
+                // Also of a tree that stays where it is.
+                other => exclude.or(other).unwrap_or(Verdict::Settled),
             }
         }
     }
+}
+
+/// What is to be said of a tree that is to be on a branch; `None`: nothing.
+fn on_a_branch(
+    want: &Arc<Desired>,
+    wanted: &str,
+    now: Option<&str>,
+    asked: Option<&str>,
+    busy: Option<&str>,
+) -> Option<Verdict<Action>> {
+    if now == Some(wanted) {
+        return (asked != now)
+            .then(|| Verdict::one(Action::Note(Arc::clone(want)), "its branch is not on record"));
+    }
+    let at = now.unwrap_or("a detached commit");
+    if asked == Some(wanted) {
+        // It was there, and left: an agent that switches its own tree is at work, and that is its right.
+        let path = want.place.path.display();
+        let or = now.map(|now| format!(", or set worktree.branch to {now}")).unwrap_or_default();
+        return Some(Verdict::Drift(format!(
+            "is on {at} instead of {wanted}, and stays there, because it was switched by hand: go back with \
+             `git -C {path} switch {wanted}`{or}"
+        )));
+    }
+    Some(match busy {
+        Some(busy) => {
+            Verdict::Drift(format!("is on {at} instead of {wanted}, and stays there: {busy}"))
+        }
+        None => Verdict::one(Action::Switch(Arc::clone(want)), format!("is on {at}")),
+    })
 }

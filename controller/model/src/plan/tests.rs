@@ -126,6 +126,7 @@ fn running(fingerprint: &str, ready: Readiness) -> Have {
 fn live_tree() -> Have {
     let branch = Some("b".to_owned());
     Have::Worktree(worktree::Observed::Live {
+        asked: branch.clone(),
         branch,
         head: "h".into(),
         busy: None,
@@ -231,6 +232,28 @@ fn a_changed_process_is_respawned_alone() {
     let mut have = all();
     have.insert(api(), Seen::Known(Some(running("api-0", Readiness::Ready))));
     assert_snapshot!(planned(object(), &have), @"#1 agent/a-1 process/api, respawn, its command, environment or ports changed");
+}
+
+#[test]
+fn a_tree_follows_a_changed_wish_and_not_an_agent_that_left_its_branch() {
+    let on = |branch: &str, asked: Option<&str>| {
+        let mut have = all();
+        have.insert(
+            tree(),
+            Seen::Known(Some(Have::Worktree(worktree::Observed::Live {
+                branch: Some(branch.into()),
+                head: "h".into(),
+                asked: asked.map(str::to_owned),
+                busy: None,
+                excluded: true,
+            }))),
+        );
+        planned(object(), &have)
+    };
+    assert_snapshot!(on("fix/x", Some("b")), @"held agent/a-1 worktree//t, drifted: is on fix/x instead of b, and stays there, because it was switched by hand: go back with `git -C /t switch b`, or set worktree.branch to fix/x");
+    assert_snapshot!(on("before", Some("before")), @"#1 agent/a-1 worktree//t, switch to b from main, is on before");
+    assert_snapshot!(on("before", None), @"#1 agent/a-1 worktree//t, switch to b from main, is on before");
+    assert_snapshot!(on("b", Some("before")), @"#1 agent/a-1 worktree//t, note its branch, its branch is not on record");
 }
 
 #[test]

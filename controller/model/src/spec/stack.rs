@@ -111,8 +111,9 @@ pub struct Worktree {
     /// `origin/main`.
     #[serde(default = "default_base")]
     pub base: String,
-    /// The branch, made from `base` when it does not exist. Default: `agent/${agent.name}`.
-    /// Example: `fix/foo`.
+    /// The branch, made from `base` when it does not exist. A change of it switches a worktree that holds no
+    /// uncommitted work. One that its agent has switched to another branch stays there, and the status says so.
+    /// Default: `agent/${agent.name}`. Example: `fix/foo`.
     #[serde(default = "default_branch")]
     pub branch: String,
     /// Where the worktree goes: a folder of its own, not among the specs and not around the repository or the state

@@ -11,7 +11,7 @@ use super::observe::{head, obstacle};
 use super::repo::link;
 use super::shelve;
 use super::spot::{Found, Spot, State, anchor, clear_way, point, relocate};
-use super::{Work, stale};
+use super::{Work, asked, stale};
 use crate::fs;
 
 /// Adds the worktree, or completes an add that was cut. There already: Ok.
@@ -20,7 +20,7 @@ pub fn add(work: &Work<'_>, want: &Desired) -> Result<(), GitError> {
     let Some(mut found) = work.find(&entries)? else {
         obstacle(&work.repo, &entries, &work.spots, want, &work.mark)?;
         fresh(work, want)?;
-        return finish(work);
+        return finish(work, want);
     };
     // Never without an entry of ours, with which it goes again.
     work.exclude(want)?;
@@ -28,14 +28,14 @@ pub fn add(work: &Work<'_>, want: &Desired) -> Result<(), GitError> {
         State::Live => Ok(()),
         State::Moving | State::Trashed => shelve::restore(work, found),
         State::Missing if found.pointed == Spot::Live && found.actual == Some(Spot::New) => {
-            finish(work)
+            finish(work, want)
         }
         State::Missing if !found.is_nobodys() => revive(work, &mut found),
         State::Missing => {
             super::purge::discard(work, &mut found)?;
             obstacle(&work.repo, &work.repo.entries()?, &work.spots, want, &work.mark)?;
             fresh(work, want)?;
-            finish(work)
+            finish(work, want)
         }
     }
 }
@@ -69,8 +69,10 @@ fn fresh(work: &Work<'_>, want: &Desired) -> Result<(), GitError> {
     work.exclude(want)
 }
 
-fn finish(work: &Work<'_>) -> Result<(), GitError> {
+fn finish(work: &Work<'_>, want: &Desired) -> Result<(), GitError> {
     let mut found = work.found()?;
+    // Before anybody can work there.
+    asked::note(work, &found.entry.admin, want)?;
     relocate(&mut found, &work.spots, Spot::Live, work.cuts)?;
     work.spots.tidy();
     Ok(())

@@ -6,6 +6,7 @@
 //! `astray` for what lies under names of older versions.
 
 mod add;
+mod asked;
 mod astray;
 mod busy;
 mod child;
@@ -122,6 +123,7 @@ impl GitProvider {
         let place = match action {
             Action::Add(want)
             | Action::Switch(want)
+            | Action::Note(want)
             | Action::Exclude(want)
             | Action::Restore(want) => &want.place,
             Action::Trash(place) | Action::Purge(place) => place,
@@ -136,6 +138,7 @@ impl GitProvider {
         match action {
             Action::Add(want) => add::add(&work, want),
             Action::Switch(want) => switch::switch(&work, want),
+            Action::Note(want) => asked::note(&work, &work.found()?.entry.admin, want),
             Action::Exclude(want) => work.exclude(want),
             Action::Restore(_) => shelve::restore(&work, work.found()?),
             Action::Trash(_) => shelve::trash(&work),

@@ -12,7 +12,7 @@ use super::error::GitError;
 use super::exclude::{self, Section};
 use super::repo::{Entry, Repo, link, read_trimmed};
 use super::spot::{Found, Spot, Spots, State, find, occupant};
-use super::{astray, busy, purge};
+use super::{asked, astray, busy, purge};
 use crate::fs;
 
 /// One ask about a worktree.
@@ -265,13 +265,17 @@ fn live(
         return Ok(Observed::Live {
             branch: head.branch,
             head: head.commit,
+            asked: None,
             busy: None,
             excluded: true,
         });
     };
+    let asked = asked::read(admin)?;
     let mut busy = None;
+    // What left the branch that was asked of it stays where it is anyway.
     if let Checkout::Branch { branch, base } = &want.checkout
         && head.branch.as_ref() != Some(branch)
+        && asked.as_ref() != Some(branch)
     {
         let detached = head.branch.is_none().then_some(head.commit.as_str());
         busy = match repo.holder(branch, Some(admin))? {
@@ -289,6 +293,7 @@ fn live(
     Ok(Observed::Live {
         branch: head.branch,
         head: head.commit,
+        asked,
         busy,
         excluded: exclude::has(
             &repo.common,

@@ -10,13 +10,13 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::Work;
 use super::error::GitError;
 use super::observe::head;
 use super::occupants;
 use super::purge;
 use super::repo::{BRANCH_FILES, read_trimmed};
 use super::spot::{Found, Spot, State, anchor, clear_way, point, relocate};
+use super::{Work, asked};
 use crate::fs;
 
 /// In the worktree's git folder, from the first step into the trash to the last one out of it.
@@ -213,6 +213,12 @@ pub fn reattach(work: &Work<'_>, found: &Found) -> Result<(), GitError> {
         }
         work.cuts.before("the branch is taken again")?;
         fs::write_atomic(admin.join(file), format!("{text}\n"), 0o644)?;
+    }
+    for (file, text) in &aside.files {
+        if file == "HEAD" && text_of(admin, file)?.as_ref() != Some(text) {
+            // It is we who left it on the commit, not somebody who works there.
+            asked::forget(admin)?;
+        }
     }
     work.cuts.before("the note is removed")?;
     fs::remove_file_if_exists(admin.join(ASIDE_FILE))?;

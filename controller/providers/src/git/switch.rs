@@ -6,7 +6,7 @@ use super::cli::{Git, Patience};
 use super::error::GitError;
 use super::observe::head;
 use super::spot::State;
-use super::{Work, busy, stale};
+use super::{Work, asked, busy, stale};
 
 /// Switches a tree that holds no work; a detached tree, in which nobody works, by force.
 pub fn switch(work: &Work<'_>, want: &Desired) -> Result<(), GitError> {
@@ -31,7 +31,7 @@ pub fn switch(work: &Work<'_>, want: &Desired) -> Result<(), GitError> {
         }
         Checkout::Branch { branch, base } => {
             if now.branch.as_ref() == Some(branch) {
-                return Ok(());
+                return asked::note(work, admin, want);
             }
             if let Some(at) = work.repo.holder(branch, Some(admin))? {
                 return Err(GitError::BranchElsewhere { branch: branch.clone(), at });
@@ -55,5 +55,5 @@ pub fn switch(work: &Work<'_>, want: &Desired) -> Result<(), GitError> {
     arguments.push("--");
     work.cuts.before("the tree is switched")?;
     Git::of_tree(admin, folder).locked(&work.lock.file).run(&arguments)?;
-    Ok(())
+    asked::note(work, admin, want)
 }

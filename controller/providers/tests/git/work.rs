@@ -20,6 +20,7 @@ async fn a_new_branch_begins_at_the_base_and_generated_files_stay_out_of_sight()
         Some(Observed::Live {
             branch: Some("agent/agent-1".into()),
             head: head.clone(),
+            asked: Some("agent/agent-1".into()),
             busy: None,
             excluded: true
         })
@@ -129,10 +130,12 @@ async fn an_ignored_file_in_the_way_of_a_switch_is_not_written_over() {
 #[tokio::test]
 async fn commits_on_no_branch_keep_a_tree_where_it_is() {
     let world = Fixture::new();
-    let agent = world.agent("agent-1");
+    let mut agent = world.agent("agent-1");
     world.up(&agent).await;
+    agent.want.checkout = Checkout::Branch { branch: "fix/foo".into(), base: "main".into() };
     git(agent.path(), &["checkout", "-q", "--detach"]);
-    assert_eq!(world.up(&agent).await, ["switch to agent/agent-1 from main"]);
+    assert_eq!(world.up(&agent).await, ["switch to fix/foo from main"]);
+    agent.want.checkout = Checkout::Branch { branch: "agent/agent-1".into(), base: "main".into() };
     git(agent.path(), &["checkout", "-q", "--detach"]);
     git(agent.path(), &["commit", "-q", "--allow-empty", "-m", "loose"]);
     match world.verdict(&agent, &Target::Present(Arc::new(agent.want.clone()))).await {
@@ -143,6 +146,62 @@ async fn commits_on_no_branch_keep_a_tree_where_it_is() {
         ),
         other => panic!("{other:?}"),
     }
+}
+
+#[tokio::test]
+async fn an_agent_that_switches_its_own_tree_is_left_where_it_is() {
+    let world = Fixture::new();
+    let mut agent = world.agent("agent-1");
+    world.up(&agent).await;
+    let branch = |agent: &super::fixture::Agent| git(agent.path(), &["branch", "--show-current"]);
+    let stays = async |agent: &super::fixture::Agent, expected: &str| {
+        let target = Target::Present(Arc::new(agent.want.clone()));
+        match world.verdict(agent, &target).await {
+            Verdict::Drift(why) => {
+                let back =
+                    format!("`git -C {} switch {}`", agent.path().display(), "agent/agent-1");
+                assert_eq!(why, format!("is on {}", expected.replace("BACK", &back)));
+            }
+            other => panic!("{other:?}"),
+        }
+    };
+    git(agent.path(), &["switch", "-q", "-c", "fix/x"]);
+    let own = "fix/x instead of agent/agent-1, and stays there, because it was switched by hand: go back with \
+               BACK, or set worktree.branch to fix/x";
+    stays(&agent, own).await;
+    // What is generated is put out of sight all the same.
+    agent.want.exclude.push("/more".into());
+    let target = || Target::Present(Arc::new(agent.want.clone()));
+    let Verdict::Change(steps) = world.verdict(&agent, &target()).await else { panic!("a step") };
+    for (action, _) in steps {
+        world.apply(&agent, action).await.unwrap();
+    }
+    stays(&agent, own).await;
+    // Through the loss of its folder, and the trash.
+    std::fs::remove_dir_all(agent.path()).unwrap();
+    world.drive(&agent, Target::Trashed).await;
+    let Verdict::Change(steps) = world.verdict(&agent, &target()).await else { panic!("a step") };
+    for (action, _) in steps {
+        world.apply(&agent, action).await.unwrap();
+    }
+    stays(&agent, own).await;
+    git(agent.path(), &["checkout", "-q", "--detach"]);
+    stays(
+        &agent,
+        "a detached commit instead of agent/agent-1, and stays there, because it was switched by hand: go back \
+         with BACK",
+    )
+    .await;
+    // A wish that changes is new.
+    agent.want.checkout = Checkout::Branch { branch: "fix/x".into(), base: "main".into() };
+    assert_eq!(world.up(&agent).await, ["switch to fix/x from main"]);
+    // So it is when the agent was there first.
+    git(agent.path(), &["switch", "-q", "agent/agent-1"]);
+    agent.want.checkout = Checkout::Branch { branch: "agent/agent-1".into(), base: "main".into() };
+    assert_eq!(world.up(&agent).await, ["note its branch"]);
+    agent.want.checkout = Checkout::Branch { branch: "fix/x".into(), base: "main".into() };
+    assert_eq!(world.up(&agent).await, ["switch to fix/x from main"]);
+    assert_eq!(branch(&agent), "fix/x");
 }
 
 #[tokio::test]

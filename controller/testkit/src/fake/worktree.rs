@@ -15,6 +15,7 @@ impl FakeWorld {
         match action {
             worktree::Action::Add(want)
             | worktree::Action::Switch(want)
+            | worktree::Action::Note(want)
             | worktree::Action::Exclude(want) => {
                 let place = Place::Worktree(want.place.clone());
                 self.is_ours(id, &place)?;
@@ -24,7 +25,13 @@ impl FakeWorld {
                     }
                     worktree::Checkout::Detached { commit } => (None, commit.clone()),
                 };
-                let have = worktree::Observed::Live { branch, head, busy: None, excluded: true };
+                let have = worktree::Observed::Live {
+                    asked: branch.clone(),
+                    branch,
+                    head,
+                    busy: None,
+                    excluded: true,
+                };
                 self.put(id, &place, Have::Worktree(have));
                 Ok(())
             }
@@ -37,6 +44,7 @@ impl FakeWorld {
                 let have = worktree::Observed::Live {
                     branch: None,
                     head: "head".into(),
+                    asked: None,
                     busy: None,
                     excluded: false,
                 };

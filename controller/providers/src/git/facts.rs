@@ -14,6 +14,9 @@ use super::repo::Repo;
 /// So many answers are kept; a few Stacks with a few commits each.
 const KEPT: usize = 256;
 
+/// Characters that make a path a pattern.
+const SPECIAL: [char; 5] = ['*', '?', '[', '{', '\\'];
+
 type Key = (PathBuf, String, Vec<String>);
 
 /// The full id of the commit that `base` means in the repository now.
@@ -59,7 +62,11 @@ fn hash_inputs(repo: &Repo, commit: &str, globs: &[String]) -> Result<String, Gi
         repo: repo.path.clone(),
         said: error.to_string(),
     })?;
-    let prefixes: Vec<String> = globs.iter().map(|glob| literal_folder(glob)).collect();
+    let prefix = |glob: &String| match literal(glob) {
+        Some(path) => path.to_owned(),
+        None => literal_folder(glob),
+    };
+    let prefixes: Vec<String> = globs.iter().map(prefix).collect();
     let tree = repo
         .git
         .revparse_single(commit)
@@ -87,20 +94,40 @@ fn hash_inputs(repo: &Repo, commit: &str, globs: &[String]) -> Result<String, Gi
     Ok(hash::parts(parts))
 }
 
-/// Patterns as the harness reads them everywhere: `*` stops at `/`.
+/// Patterns as the harness reads them everywhere: `*` stops at `/`, and a path without any special character is a file
+/// or all that lies below a folder.
 pub fn matcher(globs: &[String]) -> Result<GlobSet, globset::Error> {
     let mut set = GlobSetBuilder::new();
-    for glob in globs {
+    let mut add = |glob: &str| {
         set.add(GlobBuilder::new(glob).literal_separator(true).build()?);
+        Ok::<_, globset::Error>(())
+    };
+    for glob in globs {
+        match literal(glob) {
+            Some("") => add("**")?,
+            Some(path) => {
+                add(path)?;
+                add(&format!("{path}/**"))?;
+            }
+            None => add(glob)?,
+        }
     }
     set.build()
+}
+
+/// The path that a pattern without any special character is; empty: the top folder.
+pub fn literal(glob: &str) -> Option<&str> {
+    (!glob.contains(SPECIAL)).then(|| match glob.trim_end_matches('/') {
+        "." => "",
+        path => path,
+    })
 }
 
 /// The folders of a pattern before its first special character: `a/b` of `a/b/**/*.sql`.
 pub fn literal_folder(glob: &str) -> String {
     let mut folders: Vec<&str> = glob.split('/').collect();
     folders.pop();
-    let plain = |part: &&str| !part.contains(['*', '?', '[', '{', '\\']);
+    let plain = |part: &&str| !part.contains(SPECIAL);
     folders.into_iter().take_while(plain).collect::<Vec<_>>().join("/")
 }
 
@@ -123,6 +150,9 @@ mod tests {
         assert_eq!(literal_folder("a/b/**/*.sql"), "a/b");
         assert_eq!(literal_folder("pnpm-lock.yaml"), "");
         assert_eq!(literal_folder("a/b.txt"), "a");
+        assert_eq!(literal("a/b/"), Some("a/b"));
+        assert_eq!(literal("./"), Some(""));
+        assert_eq!(literal("a/*"), None);
         assert!(leads_to("a", "a/b"));
         assert!(leads_to("a/b/c", "a/b"));
         assert!(!leads_to("ab", "a/b"));

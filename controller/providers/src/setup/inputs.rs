@@ -13,10 +13,13 @@ use agent_harness_model::hash;
 
 use super::error::RunError;
 use crate::fs;
-use crate::git::facts::{literal_folder, matcher};
+use crate::git::facts::{literal, literal_folder, matcher};
 
 /// Folders that a pattern enters only when it names them: large, and made by the steps themselves.
 const SKIPPED: &[&str] = &[".git", "node_modules"];
+
+/// In the place of a hash, for what may not be read.
+const CLOSED: &str = "may not be read";
 
 /// inode, size, seconds, nanoseconds of the last write, and those of the last change of the inode
 type Stamp = (u64, u64, i64, i64, i64, i64);
@@ -26,14 +29,22 @@ type Stamp = (u64, u64, i64, i64, i64, i64);
 pub struct Inputs(Mutex<HashMap<PathBuf, (Stamp, String)>>);
 
 impl Inputs {
-    /// The hash over all files below `root` that match one of the patterns. No patterns: always the same.
+    /// The hash over all files below `root` that match one of the patterns, and below the folders that are named. No patterns: always the same.
     pub fn hash(&self, root: &Path, globs: &[String]) -> Result<String, RunError> {
         let mut files = BTreeSet::new();
         for glob in globs {
-            if glob.contains(['*', '?', '[', '{', '\\']) {
-                self::walk(root, glob, &mut files)?;
-            } else if metadata(&root.join(glob))?.is_some_and(|metadata| !metadata.is_dir()) {
-                files.insert(PathBuf::from(glob));
+            let Some(path) = literal(glob) else {
+                walk(root, glob, &mut files)?;
+                continue;
+            };
+            match metadata(&root.join(path)) {
+                Ok(Some(metadata)) if metadata.is_dir() => {
+                    let below = if path.is_empty() { "**" } else { &format!("{path}/**") };
+                    walk(root, below, &mut files)?;
+                }
+                Ok(None) => {}
+                Err(error) if !is_closed(&error) => return Err(error.into()),
+                Ok(Some(_)) | Err(_) => drop(files.insert(PathBuf::from(path))),
             }
         }
         let mut parts: BTreeMap<PathBuf, String> = BTreeMap::new();
@@ -49,8 +60,17 @@ impl Inputs {
         ))
     }
 
+    /// What goes into the hash for a path; `None`: nothing is there any more.
     fn content(&self, path: &Path) -> Result<Option<String>, RunError> {
-        let Some(metadata) = metadata(path)? else { return Ok(None) };
+        let metadata = match metadata(path) {
+            Ok(Some(metadata)) => metadata,
+            Ok(None) => return Ok(None),
+            Err(error) if is_closed(&error) => return Ok(Some(self.closed(path))),
+            Err(error) => return Err(error.into()),
+        };
+        if metadata.is_dir() {
+            return Ok(Some(self.closed(path)));
+        }
         if metadata.is_symlink() {
             let target =
                 std::fs::read_link(path).map(|target| hash::content(target.as_os_str().as_bytes()));
@@ -67,12 +87,27 @@ impl Inputs {
             metadata.ctime(),
             metadata.ctime_nsec(),
         );
-        self.once(path, stamp, || {
+        let content = self.once(path, stamp, || {
             read(path).map_err(|source| {
                 fs::FsError { op: fs::Op::Read, path: path.to_path_buf(), source }.into()
             })
-        })
-        .map(Some)
+        });
+        match content {
+            Err(RunError::File(error)) if is_closed(&error) => Ok(Some(self.closed(path))),
+            other => other.map(Some),
+        }
+    }
+
+    /// Stands for what we may not read, and is told once. The step, which runs as we do, cannot read it either, so
+    /// that alone is no reason not to run it; once it may be read the hash is another.
+    fn closed(&self, path: &Path) -> String {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let closed = (Stamp::default(), CLOSED.to_owned());
+        if known.insert(path.to_path_buf(), closed.clone()) != Some(closed) {
+            let path = path.display();
+            tracing::warn!(%path, "is under `inputs` and may not be read, so its changes are not seen: let us read it, or name other inputs");
+        }
+        CLOSED.to_owned()
     }
 
     /// What is known of a file with this stamp, else what reading it gives.
@@ -124,6 +159,7 @@ pub fn metadata(path: &Path) -> Result<Option<Metadata>, fs::FsError> {
     }
 }
 
+/// Adds the files below `root` that match, and the folders that might hold some and may not be read.
 fn walk(root: &Path, glob: &str, files: &mut BTreeSet<PathBuf>) -> Result<(), RunError> {
     let matcher = matcher(std::slice::from_ref(&glob.to_owned()))
         .map_err(|source| RunError::Pattern { pattern: glob.to_owned(), source })?;
@@ -133,13 +169,31 @@ fn walk(root: &Path, glob: &str, files: &mut BTreeSet<PathBuf>) -> Result<(), Ru
     let mut next = vec![start];
     while let Some(folder) = next.pop() {
         let full = root.join(&folder);
-        if !metadata(&full)?.is_some_and(|metadata| metadata.is_dir()) {
-            continue;
-        }
-        for path in fs::list_dir(&full)? {
+        let listed = match metadata(&full) {
+            Ok(found) if !found.as_ref().is_some_and(Metadata::is_dir) => continue,
+            Ok(_) => fs::list_dir(&full),
+            Err(error) => Err(error),
+        };
+        let paths = match listed {
+            Err(error) if is_closed(&error) => {
+                files.insert(folder);
+                continue;
+            }
+            other => other?,
+        };
+        for path in paths {
             let Some(name) = path.file_name() else { continue };
             let relative = folder.join(name);
-            let Some(metadata) = metadata(&path)? else { continue };
+            let metadata = match metadata(&path) {
+                Ok(Some(metadata)) => metadata,
+                Ok(None) => continue,
+                // A folder that may be listed and not entered.
+                Err(error) if is_closed(&error) => {
+                    files.insert(relative);
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
+            };
             if metadata.is_dir() {
                 let skipped =
                     SKIPPED.iter().any(|skipped| name == *skipped && !glob.contains(skipped));
@@ -152,6 +206,10 @@ fn walk(root: &Path, glob: &str, files: &mut BTreeSet<PathBuf>) -> Result<(), Ru
         }
     }
     Ok(())
+}
+
+fn is_closed(error: &fs::FsError) -> bool {
+    error.kind() == io::ErrorKind::PermissionDenied
 }
 
 #[cfg(test)]

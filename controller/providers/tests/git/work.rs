@@ -335,4 +335,9 @@ fn the_hash_of_inputs_is_of_what_matches_alone() {
     assert_ne!(hash("main", &["**/*.txt"]), hash("main", &["*.txt"]));
     assert_eq!(hash("main", &["*.txt"]), hash("main", &["a.*"]));
     assert_ne!(hash("main", &["a.txt"]), hash("main", &["nothing"]));
+    // A folder stands for all that lies below it.
+    for folder in ["dir", "dir/"] {
+        assert_eq!(hash("main", &[folder]), hash("main", &["dir/**"]));
+    }
+    assert_eq!(hash("main", &["."]), hash("main", &["**"]));
 }

@@ -14,11 +14,13 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
 use super::error::FileError;
+use super::kept;
 use crate::fs::TEMPORARY_SUFFIX;
 
 /// Generated files are small; what is larger than this is not one of ours.
 const LARGEST: u64 = 64 << 20;
-const MOST_KEPT: usize = 100;
+/// So many names are tried for copies whose hashes begin alike.
+const MOST_NAMES: usize = 100;
 
 /// A name in a folder that was reached without a symlink.
 pub struct Slot {
@@ -242,7 +244,7 @@ impl Slot {
 
     /// Moves what is no regular file out of the way, under a name that says what it is.
     fn keep_other(&self, from: &OsStr) -> Result<(), FileError> {
-        for number in 1..=MOST_KEPT {
+        for number in 1..=MOST_NAMES {
             let name = self.kept("other", number);
             let flags = RenameFlags::NOREPLACE;
             match rustix::fs::renameat_with(&self.folder, from, &self.folder, &name, flags) {
@@ -322,16 +324,33 @@ impl Slot {
                     .map_err(|error| system("write", &self.path, error))
             }
             // A file system without such renames, as some network ones are.
-            (Err(Errno::INVAL | Errno::NOSYS), _) => {
-                rustix::fs::renameat(&self.folder, temporary, &self.folder, &self.name)
-                    .map_err(|error| system("write", &self.path, error))
-            }
+            (Err(Errno::INVAL | Errno::NOSYS), before) => self.replace(temporary, mode, before),
             (Err(Errno::EXIST | Errno::NOENT), _) => {
                 let _ = rustix::fs::unlinkat(&self.folder, temporary, AtFlags::empty());
                 Err(FileError::Changed { path: self.path.clone() })
             }
             (Err(error), _) => Err(system("write", &self.path, error)),
         }
+    }
+
+    /// Writes over the file where it cannot be swapped: what was written since the look is kept before that. Only
+    /// what is written between these two steps is lost.
+    fn replace(
+        &self,
+        temporary: &OsStr,
+        mode: u32,
+        before: Option<&Seen>,
+    ) -> Result<(), FileError> {
+        let now = self.look().inspect_err(|_| {
+            let _ = rustix::fs::unlinkat(&self.folder, temporary, AtFlags::empty());
+        })?;
+        if let Some(now) = now
+            && before.map(|before| before.stamp) != Some(now.stamp)
+        {
+            self.keep(&self.name, &now.fingerprint, mode)?;
+        }
+        rustix::fs::renameat(&self.folder, temporary, &self.folder, &self.name)
+            .map_err(|error| system("write", &self.path, error))
     }
 
     /// Takes a swap back that brought out what is not ours to replace. What took the place of our file meanwhile
@@ -374,7 +393,7 @@ impl Slot {
     fn keep(&self, from: &OsStr, fingerprint: &str, mode: u32) -> Result<(), FileError> {
         let digits = fingerprint.rsplit('-').next().unwrap_or(fingerprint);
         let digits = digits.get(..8).unwrap_or(digits);
-        for number in 1..=MOST_KEPT {
+        for number in 1..=MOST_NAMES {
             let name = self.kept(digits, number);
             match rustix::fs::linkat(&self.folder, from, &self.folder, &name, AtFlags::empty()) {
                 Ok(()) => return self.close(name, mode),
@@ -398,7 +417,13 @@ impl Slot {
             let now = rustix::fs::fstat(&file).map_err(failed)?.st_mode & 0o7777;
             rustix::fs::fchmod(&file, Mode::from_raw_mode(now & mode)).map_err(failed)?;
         }
-        self.kept.borrow_mut().push(name);
+        let mut ours = self.kept.borrow_mut();
+        ours.push(name);
+        if let Err(error) = kept::thin_out(&self.folder, &self.name, kept::MOST, &ours) {
+            // Room is made at the next one; the file itself matters more.
+            let path = self.path.display();
+            tracing::warn!(%path, %error, "cannot remove the oldest of its many kept copies");
+        }
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 
 mod beneath;
 mod error;
+mod kept;
 mod tracked;
 
 use std::collections::HashMap;

@@ -1,5 +1,5 @@
 //! Secrets: made once from random bytes, kept 0600 under `STATE/secrets/NAME`, referenced by name.
-//! A user may put a value of their own there. Values never leave through an error or a log.
+//! A user may put a value of their own there, which is closed to others when it is read. Values never leave through an error or a log.
 
 use std::path::{Path, PathBuf};
 
@@ -56,9 +56,11 @@ impl Secrets {
     pub fn existing(&self, name: &str) -> Result<Option<Secret>, SecretError> {
         check(name)?;
         let path = self.folder.join(name);
-        let text = fs::read_to_string_if_exists(&path)
-            .map_err(|source| SecretError::File { name: name.to_owned(), source })?;
-        let Some(text) = text else { return Ok(None) };
+        let file = |source| SecretError::File { name: name.to_owned(), source };
+        let Some(text) = fs::read_to_string_if_exists(&path).map_err(file)? else {
+            return Ok(None);
+        };
+        close(&path, name);
         match text.trim_end_matches(['\r', '\n']) {
             "" => Err(SecretError::Empty { name: name.to_owned(), path }),
             value => Ok(Some(Secret::new(value))),
@@ -76,6 +78,27 @@ impl Secrets {
         fs::create_dir_all(&self.folder, 0o700).map_err(file)?;
         fs::write_atomic(self.folder.join(name), &value, 0o600).map_err(file)?;
         Ok(Secret::new(value))
+    }
+}
+
+/// Takes from others what they may do with a secret's file: an editor leaves it as open as any other file. It may be
+/// another user's, as of one who mounts secrets; then it is told at least.
+fn close(path: &Path, name: &str) {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode = match fs::metadata(path) {
+        Ok(Some(metadata)) if !metadata.is_symlink() => metadata.permissions().mode(),
+        _ => return,
+    };
+    let of_others = mode & 0o077;
+    if of_others == 0 {
+        return;
+    }
+    match fs::set_mode(path, mode & 0o700) {
+        Ok(()) => tracing::warn!(
+            secret = name,
+            "its file could be read by others, and is closed to them now"
+        ),
+        Err(error) => tracing::warn!(secret = name, %error, "others can read its file"),
     }
 }
 
@@ -126,6 +149,12 @@ mod tests {
         secrets.get("a").unwrap();
         fs::write_atomic(state.path().join("secrets/a"), "mine\n", 0o600).unwrap();
         assert_eq!(secrets.get("a").unwrap().reveal(), "mine");
+        for wide in [0o644, 0o666, 0o640, 0o604] {
+            fs::set_mode(state.path().join("secrets/a"), wide).unwrap();
+            assert_eq!(secrets.get("a").unwrap().reveal(), "mine");
+            let now = fs::metadata(state.path().join("secrets/a")).unwrap().unwrap();
+            assert_eq!(now.permissions().mode() & 0o777, 0o600, "{wide:o}");
+        }
         for name in ["", "../a", "a/b", ".hidden", "a..b"] {
             assert!(matches!(secrets.get(name), Err(SecretError::Name(_))), "{name}");
         }

@@ -100,7 +100,8 @@ fn default_stride() -> u16 {
     10
 }
 
-/// The Git worktree of an agent.
+/// The Git worktree of an agent. The controller makes and switches it without running Git hooks, such as
+/// `post-checkout`; a step under `setup` does what one would.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Worktree {

@@ -1,7 +1,8 @@
 //! Runs the user's own `git`: for what checks files out, where their filters and credentials matter.
 //!
 //! Never through a shell, never with a prompt, never with the repository's hooks or its file monitor:
-//! both are programs that whoever writes to the repository could have put there. Which repository it is
+//! both are programs that whoever writes to the repository could have put there
+//! (`docs/decisions/013-no-git-hooks.md`). Which repository it is
 //! is told, not found: the `.git` file of a tree can be replaced by whoever works there.
 
 use std::ffi::{OsStr, OsString};

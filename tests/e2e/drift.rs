@@ -42,6 +42,8 @@ fn what_somebody_broke_is_put_right() {
         let put = http(site.api + 10, "PUT", "/api/v1/notes/1/attachment", "bytes").ok()?;
         (put.0 == 204).then_some(())
     });
+    site.ready("agent-1");
+    assert!(!site.admin().tags("agent-1").is_empty(), "it carries our mark");
 
     // The worktree's folder deleted.
     fs::remove_dir_all(site.worktree("agent-1")).unwrap();
@@ -64,6 +66,8 @@ fn what_somebody_broke_is_put_right() {
     let events = site.ctl_ok(&["events", "agent-1"]);
     assert!(events.contains("CLAUDE.agent.md") && events.contains("edited"), "{events}");
 
+    site.ready("agent-1");
+    assert_eq!(site.ctl(&["diff"]).status.code(), Some(0), "nothing is left to be done");
     assert_eq!(site.processes(2), untouched, "agent 2 had no part in it");
 }
 

@@ -37,6 +37,46 @@ fn what_is_in_the_way_is_named_and_stops_nobody_else() {
     site.ready("agent-1");
 }
 
+/// What cannot be had instead changes nothing of what is there.
+#[test]
+fn a_running_agent_stays_as_it_is_when_its_new_place_cannot_be() {
+    let mut site = Site::new();
+    site.start();
+    site.ready("agent-1");
+    site.ready("agent-2");
+    let tree = site.worktree("agent-2");
+    let world = |site: &Site| {
+        let head = site.git(&["-C", tree.to_str().unwrap(), "status", "--branch", "--short"]);
+        (
+            site.processes(1),
+            site.processes(2),
+            head,
+            site.sql("agent_2", "SELECT count(*) FROM note"),
+        )
+    };
+    let before = world(&site);
+    let told = [
+        ("another branch, checked out elsewhere", "branch: main", "checked out"),
+        ("another base, which does not exist, for another branch", "base: nope, branch: b", "nope"),
+        ("another repo, which is none", "repo: /tmp", "/tmp"),
+    ]
+    .map(|(what, worktree, words)| {
+        site.write_spec(
+            "agent-2.yaml",
+            &agent("agent-2", &format!("  worktree: {{{worktree}}}\n")),
+        );
+        // It is looked at, tried, and found to be stuck.
+        let stalled = |said: String| if said.starts_with("Stalled") { said } else { String::new() };
+        let told = until(words, || stalled(said(&site, "agent-2")));
+        assert_eq!(world(&site), before, "{what}");
+        format!("{what}\n{told}\n")
+    });
+    insta::assert_snapshot!("no_new_place", told.join("\n"));
+    site.write_spec("agent-2.yaml", &agent("agent-2", ""));
+    site.ready("agent-2");
+    assert_eq!(world(&site), before);
+}
+
 #[test]
 fn a_template_step_that_fails_shows_its_last_lines_and_is_never_cloned() {
     let mut site = Site::new();
@@ -69,6 +109,10 @@ fn a_full_disk_stops_what_needs_room_until_there_is_some() {
         return;
     }
     let mut site = Site::new();
+    // Of the disk's pages, so many are left by and by that a status finds room, and a worktree does not.
+    fs::write(site.repo().join("large"), vec![b'x'; 4 << 20]).unwrap();
+    site.git(&["add", "large"]);
+    site.git(&["commit", "--quiet", "--message", "A large file"]);
     site.state_on_a_disk(700);
     site.start();
     site.ready("agent-1");
@@ -81,6 +125,15 @@ fn a_full_disk_stops_what_needs_room_until_there_is_some() {
     assert_eq!(before, [site.processes(1), site.processes(2)]);
     fs::remove_file(filler).unwrap();
     site.ready("agent-3");
+
+    let filler = fill(&site.state());
+    let full = fs::metadata(&filler).unwrap().len();
+    fs::OpenOptions::new().write(true).open(&filler).unwrap().set_len(full - (1 << 20)).unwrap();
+    site.write_spec("agent-4.yaml", &agent("agent-4", ""));
+    let told = until("is the disk full?", || said(&site, "agent-4"));
+    insta::assert_snapshot!("no_room_for_a_worktree", told);
+    fs::remove_file(filler).unwrap();
+    site.ready("agent-4");
     assert_eq!(before, [site.processes(1), site.processes(2)]);
 }
 

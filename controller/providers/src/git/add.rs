@@ -64,7 +64,10 @@ fn fresh(work: &Work<'_>, want: &Desired) -> Result<(), GitError> {
     };
     arguments.extend(["--".into(), target.into(), revision.into()]);
     work.cuts.before("the worktree is added")?;
-    Git::of_repo(&work.repo.common).locked(&work.lock.file).run(&arguments)?;
+    let git = Git::of_repo(&work.repo.common)
+        .locked(&work.lock.file)
+        .writing_to(target.parent().unwrap_or(target));
+    git.run(&arguments)?;
     work.cuts.before("generated files are put out of sight")?;
     work.exclude(want)
 }

@@ -17,6 +17,9 @@ use super::error::GitError;
 /// How much of what git said goes into an error.
 const SAID_LINES: usize = 5;
 
+/// What git says of a file that did not fit, without saying why.
+const UNWRITTEN: &str = "unable to write file";
+
 const SETTINGS: &[&str] = &[
     "core.hooksPath=/dev/null",
     "core.fsmonitor=false",
@@ -73,6 +76,8 @@ pub struct Git<'a> {
     admin: Option<&'a Path>,
     is_tree: bool,
     lock: Option<&'a File>,
+    /// Where it writes files, when that is elsewhere.
+    target: Option<&'a Path>,
     patience: Patience,
 }
 
@@ -84,6 +89,7 @@ impl<'a> Git<'a> {
             admin: Some(common),
             is_tree: false,
             lock: None,
+            target: None,
             patience: Patience::WORK,
         }
     }
@@ -103,6 +109,11 @@ impl<'a> Git<'a> {
         Self { lock: Some(lock), ..self }
     }
 
+    /// Writing files to another folder than that it works in.
+    pub fn writing_to(self, target: &'a Path) -> Self {
+        Self { target: Some(target), ..self }
+    }
+
     /// With another patience than that for work.
     pub fn within(self, patience: Patience) -> Self {
         Self { patience, ..self }
@@ -119,7 +130,11 @@ impl<'a> Git<'a> {
         if ended.status.is_some_and(|status| status.success()) {
             return Ok(ended.stdout);
         }
-        let said = said(&ended.stderr, ended.status.and_then(|status| status.code()));
+        let mut said = said(&ended.stderr, ended.status.and_then(|status| status.code()));
+        if said.contains(UNWRITTEN) {
+            let target = self.target.unwrap_or(self.folder).display();
+            said = format!("{said}; is the disk full? See whether there is room at {target}");
+        }
         Err(GitError::Git { command: verb(arguments), repo: self.folder.to_path_buf(), said })
     }
 

@@ -1,5 +1,6 @@
 //! The controller is ended with `kill -9` at every step boundary of a creation and of a deletion; the
-//! next start ends in the same world as without, and what ran goes on running.
+//! next start ends in the same world as without, and what ran goes on running. Here it is an agent that comes and
+//! goes; the very first start, and what is called back or goes for good, are the modules' affair.
 
 #![expect(clippy::disallowed_methods, reason = "the wrapper belongs to the product")]
 
@@ -10,6 +11,9 @@ use std::fs;
 use serde_json::{Value, json};
 
 use super::harness::{Site, succeed, text};
+
+mod back;
+mod first;
 
 /// More boundaries than an agent has steps.
 const MOST: usize = 60;

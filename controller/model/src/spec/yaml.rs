@@ -184,25 +184,69 @@ impl Reader<'_> {
 
     fn problem(&self, error: &serde_saphyr::Error) -> Diagnostic {
         let error = error.without_snippet();
-        let place = error.location().map(|location| self.source.place(self.at(location)));
+        let at = error.location().map(|location| self.at(location));
+        let text = first_line(error);
+        let tab = at.and_then(|at| self.tab(at.line, &text));
+        let place = tab.or(at).map(|at| self.source.place(at));
         let line = place.as_ref().map_or("", |place| place.text.as_str());
-        let (message, help) = explain(error, line);
+        let (message, help) = match tab {
+            Some(_) => (
+                "a tab in the indentation".to_owned(),
+                Some("indent with spaces: YAML does not allow tabs there"),
+            ),
+            None => explain(error, &text, line),
+        };
         match place {
             Some(place) => Diagnostic::at(place, message),
             None => Diagnostic::file(self.source.file.to_string(), message),
         }
         .maybe_help(help.map(str::to_owned))
     }
+
+    /// The tabs that the library's message `text` is about, if it is about some. The library may name the place where the
+    /// value before them begins, `line`: comments and empty lines, in which tabs are allowed, may lie between the two.
+    fn tab(&self, line: u32, text: &str) -> Option<At> {
+        let last = self.chunk.line + u32::try_from(self.chunk.text.lines().count()).unwrap_or(0);
+        let last = match text {
+            _ if TAB.iter().any(|words| text.contains(words)) => last,
+            // A tab too may be why that line does not fit those before it.
+            _ if text.contains("did not find expected key") => line,
+            _ => return None,
+        };
+        // All of a block scalar's lines are its text.
+        let all = text.contains("block scalar");
+        (line..=last).find_map(|line| {
+            let said = self.source.line(line);
+            let content = said.trim_start_matches([' ', '\t']);
+            let before = &said[..said.len() - content.len()];
+            let counts = all || !(content.is_empty() || content.starts_with('#'));
+            let column = before.find('\t').filter(|_| counts)?;
+            let width = before[column..].chars().take_while(|c| *c == '\t').count();
+            let [column, width] = [column + 1, width].map(|it| u32::try_from(it).unwrap_or(1));
+            Some(At { line, column, width })
+        })
+    }
 }
 
-/// The library's message in the words of a spec's author, with what to do where that is known.
-/// `line` is the line that it points at.
-fn explain(error: &serde_saphyr::Error, line: &str) -> (String, Option<&'static str>) {
-    use serde_saphyr::Error as E;
+/// Words of the library's messages about a tab: it always stands before the first word of a line.
+const TAB: &[&str] = &[
+    "found a tab",
+    "tabs disallowed",
+    "tab cannot be used as indentation",
+    "cannot start with a tab",
+];
+
+/// The library's message, without the place: that is shown by itself.
+fn first_line(error: &serde_saphyr::Error) -> String {
     let text = error.render_with_options(serde_saphyr::RenderOptions::default());
     let text = text.lines().next().unwrap_or_default();
-    // The place is shown by itself.
-    let text = text.split(" at line ").next().unwrap_or(text);
+    text.split(" at line ").next().unwrap_or(text).to_owned()
+}
+
+/// The library's message `text` in the words of a spec's author, with what to do where that is known.
+/// `line` is the line that it points at.
+fn explain(error: &serde_saphyr::Error, text: &str, line: &str) -> (String, Option<&'static str>) {
+    use serde_saphyr::Error as E;
     match error {
         E::Budget { .. }
         | E::AliasError { .. }
@@ -238,15 +282,8 @@ fn explain(error: &serde_saphyr::Error, line: &str) -> (String, Option<&'static 
         E::NonFiniteFloat { .. } => {
             ("a number must be finite".to_owned(), Some("write it in quotes if text is meant"))
         }
-        _ if text.contains("found a tab") => (
-            "a tab, here or in the next line".to_owned(),
-            Some("indent with spaces: YAML does not allow tabs there"),
-        ),
         _ if text.contains("unknown anchor") => {
             (text.to_owned(), Some("text that begins with `*` needs quotes"))
-        }
-        _ if text.contains("tabs ") => {
-            (text.to_owned(), Some("indent with spaces: YAML does not allow tabs there"))
         }
         _ if text.contains("recursion limit") => (
             "the document is nested too deeply here".to_owned(),

@@ -177,24 +177,92 @@ fn wrong_quantities_and_words_of_a_list() {
 
 #[test]
 fn tabs() {
-    insta::assert_snapshot!(words(&agent("spec:\n\tstack: app\n")), @r#"
-    error: tabs disallowed within this context (block indentation)
-     --> specs/agent-3.yaml:5:2
+    insta::assert_snapshot!(words(&agent("spec:\n\tstack: app\n")), @"
+    error: a tab in the indentation
+     --> specs/agent-3.yaml:5:1
       |
     5 |     stack: app
-      |     ^
-      |
-      = help: indent with spaces: YAML does not allow tabs there
-    "#);
-    insta::assert_snapshot!(words(&agent("spec:\n  stack: app\n\tid: 1\n")), @"
-    error: a tab, here or in the next line
-     --> specs/agent-3.yaml:5:10
-      |
-    5 |   stack: app
-      |          ^
+      | ^^^^
       |
       = help: indent with spaces: YAML does not allow tabs there
     ");
+    insta::assert_snapshot!(words(&agent("spec:\n  stack: app\n\tid: 1\n")), @"
+    error: a tab in the indentation
+     --> specs/agent-3.yaml:6:1
+      |
+    6 |     id: 1
+      | ^^^^
+      |
+      = help: indent with spaces: YAML does not allow tabs there
+    ");
+    // Blank lines, comments and what is indented well lie between the value that the library names and the tab.
+    let far = "spec:\n  stack: app\n\n\t\n\n\tid: 1\n";
+    insta::assert_snapshot!(words(&agent(far)), @"
+    error: a tab in the indentation
+     --> specs/agent-3.yaml:9:1
+      |
+    9 |     id: 1
+      | ^^^^
+      |
+      = help: indent with spaces: YAML does not allow tabs there
+    ");
+    let far = "spec:\n  stack: app\n\n  # a comment\n\t# a tab is fine here\n\t\n\tid: 1\n";
+    insta::assert_snapshot!(words(&agent(far)), @"
+    error: a tab in the indentation
+      --> specs/agent-3.yaml:10:1
+       |
+    10 |     id: 1
+       | ^^^^
+       |
+       = help: indent with spaces: YAML does not allow tabs there
+    ");
+    let far = far.replace("\n\tid", "\n  \tid");
+    insta::assert_snapshot!(words(&agent(&far)), @"
+    error: a tab in the indentation
+      --> specs/agent-3.yaml:10:3
+       |
+    10 |       id: 1
+       |   ^^^^
+       |
+       = help: indent with spaces: YAML does not allow tabs there
+    ");
+    insta::assert_snapshot!(words(&agent("spec:\n  env:\n    A: |\n\t\ttext\n")), @"
+    error: a tab in the indentation
+     --> specs/agent-3.yaml:7:1
+      |
+    7 |         text
+      | ^^^^^^^^
+      |
+      = help: indent with spaces: YAML does not allow tabs there
+    ");
+    let several = "spec:\n  env:\n    A: a long\n      text\n  \t \tthat goes on\n";
+    insta::assert_snapshot!(words(&agent(several)), @"
+    error: a tab in the indentation
+     --> specs/agent-3.yaml:8:3
+      |
+    8 |            that goes on
+      |   ^^^^
+      |
+      = help: indent with spaces: YAML does not allow tabs there
+    ");
+    // The first line that is indented at all, of the whole file.
+    let head = HEAD.replace("metadata: {name: agent-3}", "metadata:\n\tname: agent-3");
+    insta::assert_snapshot!(words(&file(&head)), @"
+    error: a tab in the indentation
+     --> specs/agent-3.yaml:4:1
+      |
+    4 |     name: agent-3
+      | ^^^^
+      |
+      = help: indent with spaces: YAML does not allow tabs there
+    ");
+}
+
+/// Tabs that YAML allows.
+#[test]
+fn tabs_between_words_and_in_empty_lines() {
+    let parsed = agent("spec:\n\t\n  stack:\tapp\t# a comment\n\t# another one\n  env: {A:\tb}\n");
+    assert_eq!(words(&parsed), "");
 }
 
 #[test]
@@ -249,11 +317,11 @@ fn several_documents_are_read_each_by_itself() {
     let names: Vec<&str> = parsed.documents.iter().map(|d| d.key.name.as_str()).collect();
     assert_eq!(names, ["agent-3", "agent-5"]);
     insta::assert_snapshot!(words(&parsed), @"
-    error: tabs disallowed within this context (block indentation)
-      --> specs/agent-3.yaml:11:2
+    error: a tab in the indentation
+      --> specs/agent-3.yaml:11:1
        |
     11 |     stack: b
-       |     ^
+       | ^^^^
        |
        = help: indent with spaces: YAML does not allow tabs there
 

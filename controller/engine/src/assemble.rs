@@ -200,6 +200,7 @@ pub fn add_leaving(
             after: Vec::new(),
             renewed_by: Vec::new(),
             source: None,
+            parts: BTreeMap::new(),
         };
         object.resources.insert(id, wanted);
     }

@@ -2,7 +2,7 @@
 //! goes as well, but for what a person may have written into the state folder. The same reconcile does the work;
 //! only what is wanted is another.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -157,8 +157,14 @@ fn view(core: &Core, purge: bool) -> View {
                 _ => continue,
             };
             let place = entry.place.clone();
-            let wanted =
-                Wanted { target, place, after: Vec::new(), renewed_by: Vec::new(), source: None };
+            let wanted = Wanted {
+                target,
+                place,
+                after: Vec::new(),
+                renewed_by: Vec::new(),
+                source: None,
+                parts: BTreeMap::new(),
+            };
             object.resources.insert(id, wanted);
         }
         desired.objects.insert((record.key.clone(), record.uid.clone()), object);

@@ -163,10 +163,11 @@ async fn carry_out<W: World>(
         biased;
         () = stop.cancelled() => {
             let message = "is not wanted like this any more".to_owned();
-            return (id, Fate::Failed(ApplyError { class: Class::Transient, message }));
+            return (id, Fate::Failed(ApplyError { class: Class::Transient, message, part: None }));
         }
         place = lane.acquire_owned() => place,
     };
+    let part = step.action.part().map(str::to_owned);
     let work = tokio::spawn(async move {
         tracing::info!(resource = %step.resource, action = %step.action, cause = %step.cause, "step");
         faults::boundary(Side::Before);
@@ -176,10 +177,11 @@ async fn carry_out<W: World>(
     });
     let fate = match work.await {
         Ok(Ok(())) => Fate::Done,
-        Ok(Err(error)) => Fate::Failed(error),
+        Ok(Err(error)) => Fate::Failed(ApplyError { part, ..error }),
         Err(panic) => Fate::Failed(ApplyError {
             class: Class::Indeterminate,
             message: format!("the step broke off ({panic}); please report this"),
+            part: None,
         }),
     };
     (id, fate)
@@ -225,7 +227,11 @@ mod tests {
                 self.log.lock().unwrap().push(step.resource.name.clone());
                 self.begun.notify_one();
                 stop.cancelled().await;
-                return Err(ApplyError { class: Class::Transient, message: "stopped".into() });
+                return Err(ApplyError {
+                    class: Class::Transient,
+                    message: "stopped".into(),
+                    part: None,
+                });
             }
             let now = self.now.fetch_add(1, Ordering::SeqCst) + 1;
             self.most.fetch_max(now, Ordering::SeqCst);
@@ -237,7 +243,11 @@ mod tests {
             self.log.lock().unwrap().push(name.clone());
             assert!(!name.starts_with("panic"), "as asked");
             if name.starts_with("bad") {
-                return Err(ApplyError { class: Class::Terminal, message: "no".into() });
+                return Err(ApplyError {
+                    class: Class::Terminal,
+                    message: "no".into(),
+                    part: None,
+                });
             }
             Ok(())
         }
@@ -313,7 +323,11 @@ mod tests {
     async fn a_decided_step_is_not_tried() {
         let world = Arc::new(Script::default());
         let plan = plan(ResourceKind::Process, &[("bad", &[]), ("child", &[1])]);
-        let last = Fate::Failed(ApplyError { class: Class::Transient, message: "before".into() });
+        let last = Fate::Failed(ApplyError {
+            class: Class::Transient,
+            message: "before".into(),
+            part: None,
+        });
         assert_eq!(
             run(&world, &plan, &[(1, last)]).await,
             ["1 failed: before", "2 not tried: step 1 did not end well"]
@@ -361,6 +375,7 @@ mod tests {
                 after: Vec::new(),
                 renewed_by: Vec::new(),
                 source: None,
+                parts: BTreeMap::new(),
             };
             object.resources.insert(step.resource, wanted);
         }

@@ -93,7 +93,7 @@ impl Retries {
                 continue;
             };
             let message = format!("was done, and is to be done again: {}", again.cause);
-            let error = ApplyError { class: Class::Transient, message };
+            let error = ApplyError { class: Class::Transient, message, part: None };
             self.failed(step, &error, now, jitter);
             futile.insert(step.resource.clone(), Fate::Failed(error));
         }
@@ -161,7 +161,7 @@ mod tests {
     }
 
     fn failed(class: Class) -> Fate {
-        Fate::Failed(ApplyError { class, message: "no".into() })
+        Fate::Failed(ApplyError { class, message: "no".into(), part: None })
     }
 
     #[test]

@@ -101,7 +101,7 @@ impl World for Hall {
         match &step.action {
             Action::Process(process::Action::Start(_)) if step.resource.name == "bad" => {
                 let message = "there is no such command".into();
-                return Err(ApplyError { class: Class::Terminal, message });
+                return Err(ApplyError { class: Class::Terminal, message, part: None });
             }
             Action::Process(process::Action::Start(want) | process::Action::Respawn(want)) => {
                 running.insert(step.resource.clone(), want.fingerprint.clone());

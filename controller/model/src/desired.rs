@@ -75,6 +75,8 @@ pub struct Wanted {
     pub renewed_by: Vec<ResourceId>,
     /// Where it is asked for: `specs/stack.yaml:12:3`; `None` when nobody asks for it any more.
     pub source: Option<String>,
+    /// Where its parts are asked for, by their names: the build steps of a template.
+    pub parts: BTreeMap<String, String>,
 }
 
 impl Wanted {
@@ -86,6 +88,7 @@ impl Wanted {
             after: Vec::new(),
             renewed_by: Vec::new(),
             source: None,
+            parts: BTreeMap::new(),
         }
     }
 }

@@ -106,6 +106,8 @@ pub struct ApplyError {
     pub class: Class,
     /// What happened, where, and what to do about it.
     pub message: String,
+    /// The part of the resource that it is about, by its name in the specs: a build step of a template.
+    pub part: Option<String>,
 }
 
 impl ApplyError {
@@ -118,7 +120,7 @@ impl ApplyError {
             message.push_str(&inner.to_string());
             source = inner.source();
         }
-        Self { class, message }
+        Self { class, message, part: None }
     }
 }
 

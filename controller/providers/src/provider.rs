@@ -69,6 +69,7 @@ pub fn wrong_kind(resource: &ResourceId, action: &Action) -> ApplyError {
         message: format!(
             "{resource} was to {action}, which its provider cannot do; please report this"
         ),
+        part: None,
     }
 }
 

@@ -119,5 +119,5 @@ fn data_place(action: &Action) -> Option<Place> {
 }
 
 fn error(class: Class, message: String) -> ApplyError {
-    ApplyError { class, message }
+    ApplyError { class, message, part: None }
 }

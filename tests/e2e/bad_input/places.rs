@@ -85,7 +85,7 @@ fn a_template_step_that_fails_shows_its_last_lines_and_is_never_cloned() {
     site.edit("stack.yaml", good, bad);
     site.start();
     let stack = until("went wrong here", || said(&site, "stack/hello"));
-    let agent = until("template", || said(&site, "agent-1"));
+    let agent = until("says why", || said(&site, "agent-1"));
     insta::assert_snapshot!("a_template_step", format!("{stack}\n\nagent-1\n{agent}"));
     let count = "SELECT count(*) FROM pg_database WHERE datname = 'agent_1'";
     assert_eq!(site.sql("postgres", count), "0");

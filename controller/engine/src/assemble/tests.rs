@@ -130,6 +130,7 @@ fn what_moved_to_another_place_leaves_the_old_one() {
             after: Vec::new(),
             renewed_by: Vec::new(),
             source: None,
+            parts: BTreeMap::new(),
         };
         object.resources.insert(agent.resource_id(local, &place), wanted);
     }

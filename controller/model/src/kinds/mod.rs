@@ -326,6 +326,14 @@ kinds! {
     Process => process::Process,
 }
 
+impl Action {
+    /// The part of the resource that it is about, by its name in the specs: a build step of a template.
+    pub fn part(&self) -> Option<&str> {
+        let Self::Template(template::Action::Build(want, index)) = self else { return None };
+        want.build.get(*index).map(|step| step.name.as_str())
+    }
+}
+
 /// What is to become of a resource of any kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AnyTarget {

@@ -3,6 +3,7 @@
 //! The build runs in a worktree of its own at the commit that the base stands for, so that nobody's work
 //! is in it and a moved base with the same inputs builds nothing.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -125,10 +126,12 @@ fn build(
     }
     after.extend(postgres_service(cx, infra).map(|service| needs(service, Need::Ready)));
     let mut steps = Vec::new();
+    let mut parts = BTreeMap::new();
     for (name, step) in wanted.build.iter() {
         let path = ["database", "template", "build", name];
         let command = around.command(cx, &path, &step.run, step.cwd.as_deref(), &step.env)?;
         let timeout_s = step.timeout.map_or(STEP_TIMEOUT_S, seconds);
+        parts.insert(name.to_owned(), node.place_of(&path).to_string());
         steps.push(template::BuildStep { name: name.to_owned(), command, timeout_s });
     }
     let id = cx.id(ResourceKind::Template, &generation.database);
@@ -139,6 +142,9 @@ fn build(
     };
     let source = node.place_of(&["database", "template"]);
     cx.add(&id, Resource::Template(Arc::new(want)), after, &source);
+    if let Some(template) = cx.object.resources.get_mut(&id) {
+        template.parts = parts;
+    }
     Ok(())
 }
 

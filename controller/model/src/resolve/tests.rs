@@ -294,6 +294,15 @@ fn a_secret_file_is_not_for_everybody() {
 }
 
 #[test]
+fn each_step_of_a_build_has_its_place() {
+    let resolution = resolved(&[INFRA, STACK]);
+    let all = resolution.desired.objects.values().flat_map(|object| &object.resources);
+    let template = all.into_iter().find(|(id, _)| id.name.starts_with("app_template")).unwrap();
+    let places = format!("{:?} {:?}", template.1.source, template.1.parts);
+    insta::assert_snapshot!(places, @r#"Some("/specs/1.yaml:10:5") {"migrate": "/specs/1.yaml:10:69"}"#);
+}
+
+#[test]
 fn a_build_gets_no_key_of_the_store() {
     let stack = STACK.replace("env: {", "env: {KEY: '${s3.secretKey}', ");
     let resolution = resolved(&[INFRA, &stack]);

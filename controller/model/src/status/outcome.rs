@@ -52,10 +52,16 @@ pub fn status(outcome: &Outcome<'_>, previous: Option<&Status>, now: Timestamp) 
     } = *outcome;
     let mut summary = Summary::default();
     let source = |id: &ResourceId| object.resources.get(id)?.source.as_deref();
+    let source_of_part = |id: &ResourceId, part: Option<&String>| {
+        object.resources.get(id)?.parts.get(part?).map(String::as_str)
+    };
     for (id, fate) in fates {
         match fate {
             Fate::Done => {}
-            Fate::Failed(error) => summary.failure(id, error.class, &error.message, source(id)),
+            Fate::Failed(error) => {
+                let source = source_of_part(id, error.part.as_ref()).or(source(id));
+                summary.failure(id, error.class, &error.message, source);
+            }
             Fate::Blocked { .. } => summary.unsynced = true,
         }
     }
@@ -65,7 +71,7 @@ pub fn status(outcome: &Outcome<'_>, previous: Option<&Status>, now: Timestamp) 
             (Some((owner, status)), _) => summary.behind(owner, status),
             // What it waits for is told, and is not on its way: neither is this.
             (None, Hold::Blocked { by, .. }) if hopeless.contains(by) => summary.unsynced = true,
-            (None, hold) => summary.hold(id, hold, source(id)),
+            (None, hold) => summary.hold(id, hold, source(id), failing_owner(id, hold, others)),
         }
     }
     // What failed, or stands behind what failed, is told by that: nobody is about to do it.
@@ -136,6 +142,17 @@ fn hopeless<'a>(
         }
         hopeless.extend(more);
     }
+}
+
+/// The object that has to get going before this resource can, and tries something that did not work so far.
+fn failing_owner<'a>(
+    id: &ResourceId,
+    hold: &'a Hold,
+    others: &BTreeMap<ObjectKey, Status>,
+) -> Option<&'a ObjectKey> {
+    let Hold::Blocked { by, .. } = hold else { return None };
+    let status = others.get(&by.owner).filter(|_| by.owner != id.owner)?;
+    status.tells_of_a_failure().then_some(&by.owner)
 }
 
 /// The object that has to get going before this resource can, and does not do so by itself.

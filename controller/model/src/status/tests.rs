@@ -36,7 +36,15 @@ fn own(name: &str) -> ResourceId {
 }
 
 fn failed(class: Class, message: &str) -> Fate {
-    Fate::Failed(ApplyError { class, message: message.into() })
+    Fate::Failed(ApplyError { class, message: message.into(), part: None })
+}
+
+/// A failure of one part of a resource.
+fn of(part: &str, fate: Fate) -> Fate {
+    match fate {
+        Fate::Failed(error) => Fate::Failed(ApplyError { part: Some(part.to_owned()), ..error }),
+        other => other,
+    }
 }
 
 fn waits_for(owner: &ObjectKey, name: &str) -> Hold {
@@ -51,6 +59,7 @@ impl Case {
             after: Vec::new(),
             renewed_by: Vec::new(),
             source: self.source.clone(),
+            parts: BTreeMap::new(),
         };
         let ids = self.fates.keys().chain(self.held.keys()).chain(&self.unfinished);
         let object = DesiredObject {
@@ -204,6 +213,22 @@ fn who_waits_for_an_object_on_its_way_waits() {
 }
 
 #[test]
+fn what_waits_for_something_that_fails_says_where_to_look() {
+    let stack = ObjectKey::stack("s");
+    let mut owner = Case { unfinished: vec![id(&stack, "template")], ..Case::default() };
+    let mut case = Case::default();
+    case.held.insert(own("a"), waits_for(&stack, "template"));
+    case.others = [(stack.clone(), owner.status())].into();
+    let waits = "setup/a waits for stack/s setup/template to succeed";
+    assert_eq!(message(&case.status(), ConditionType::Ready), waits, "it is under way");
+
+    owner.fates.insert(id(&stack, "template"), failed(Class::Transient, "exit code 3;\n  no"));
+    case.others = [(stack.clone(), owner.status())].into();
+    let waits = format!("{waits}; `ctl describe stack/s` says why");
+    assert_eq!(message(&case.status(), ConditionType::Ready), waits);
+}
+
+#[test]
 fn what_does_not_work_says_where_it_is_asked_for() {
     let mut wanted = Wanted {
         target: crate::kinds::AnyTarget::Gone,
@@ -211,9 +236,10 @@ fn what_does_not_work_says_where_it_is_asked_for() {
         after: Vec::new(),
         renewed_by: Vec::new(),
         source: None,
+        parts: [("fill".to_owned(), "specs/stack.yaml:19:7".to_owned())].into(),
     };
     let mut object = DesiredObject::default();
-    for (name, line) in [("a", 12), ("b", 13), ("c", 14), ("d", 15)] {
+    for (name, line) in [("a", 12), ("b", 13), ("c", 14), ("d", 15), ("e", 16)] {
         wanted.source = Some(format!("specs/stack.yaml:{line}:3"));
         object.resources.insert(own(name), wanted.clone());
     }
@@ -221,6 +247,7 @@ fn what_does_not_work_says_where_it_is_asked_for() {
     let fates = [
         (own("a"), failed(Class::Terminal, "no such command")),
         (own("d"), failed(Class::Transient, said)),
+        (own("e"), of("fill", failed(Class::Transient, "no disk"))),
     ]
     .into();
     let held = [
@@ -244,7 +271,7 @@ fn what_does_not_work_says_where_it_is_asked_for() {
     insta::assert_snapshot!(message(&status, ConditionType::Progressing), @"
     setup/d: `seed` ended with exit code 3; its last lines (all are in seed.log) (asked for at specs/stack.yaml:15:3):
       went wrong
-      here; setup/c starts
+      here; setup/e: no disk (asked for at specs/stack.yaml:19:7); setup/c starts
     ");
 }
 

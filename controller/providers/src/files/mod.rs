@@ -197,6 +197,7 @@ impl Provider for FilesProvider {
             Err(error) => Err(ApplyError {
                 class: Class::Indeterminate,
                 message: format!("the work on {resource} broke off: {error}"),
+                part: None,
             }),
         }
     }

@@ -199,6 +199,7 @@ impl Provider for GitProvider {
             Err(error) => Err(ApplyError {
                 class: Class::Indeterminate,
                 message: format!("the work on {resource} broke off: {error}"),
+                part: None,
             }),
         }
     }

@@ -57,6 +57,7 @@ impl PostgresProvider {
             ApplyError {
                 class: Class::Blocked,
                 message: format!("infra/{infra} has no Postgres server"),
+                part: None,
             }
         })
     }

@@ -62,8 +62,11 @@ impl Provider for ProcessProvider {
         let kinds::Action::Process(action) = action else {
             return Err(wrong_kind(resource, action));
         };
-        let id = process_id(resource)
-            .map_err(|error| ApplyError { class: Class::Terminal, message: error.to_string() })?;
+        let id = process_id(resource).map_err(|error| ApplyError {
+            class: Class::Terminal,
+            message: error.to_string(),
+            part: None,
+        })?;
         self.act(&cx.mark(resource), resource, id, action)
             .await
             .map_err(|error| ApplyError::from_error(error.class(), &error))

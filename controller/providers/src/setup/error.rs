@@ -12,10 +12,16 @@ use crate::fs::FsError;
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// It ended, and not well.
-    #[error("`{line}` ended with {how}{}", tail(lines, log))]
+    #[error(
+        "`{line}` ended with {how}; correct it or what it needs, and it is run again{}",
+        tail(lines, log)
+    )]
     Failed { line: String, how: String, lines: Vec<String>, log: PathBuf },
     /// It took too long and was stopped.
-    #[error("`{line}` was stopped: it {how}{}", tail(lines, log))]
+    #[error(
+        "`{line}` was stopped: it {how}; raise its `timeout` if it needs more{}",
+        tail(lines, log)
+    )]
     TimedOut { line: String, how: String, lines: Vec<String>, log: PathBuf },
     /// The controller stops.
     #[error("`{line}` was stopped, because the controller stops; it is run again")]
@@ -128,7 +134,7 @@ impl From<RunError> for ApplyError {
     fn from(error: RunError) -> Self {
         // The reasons of a start are told in words already.
         if let RunError::Start { .. } = error {
-            return Self { class: error.class(), message: error.to_string() };
+            return Self { class: error.class(), message: error.to_string(), part: None };
         }
         Self::from_error(error.class(), &error)
     }

@@ -46,6 +46,7 @@ impl RunStep for SqlSteps {
             execute(&mut connection, &step.command.argv[0]).await.map_err(|error| ApplyError {
                 class: Class::Terminal,
                 message: format!("step {} failed: {error}", step.name),
+                part: None,
             })
         })
     }
@@ -128,7 +129,7 @@ impl Fixture {
             AnyTarget::Present(resource) => Some(resource),
             AnyTarget::Trashed | AnyTarget::Gone => None,
         };
-        let held = |message: String| ApplyError { class: Class::Transient, message };
+        let held = |message: String| ApplyError { class: Class::Transient, message, part: None };
         let have = match self.observe(id, place, want).await {
             Seen::Known(have) => have,
             Seen::Unknown(why) => return Err(held(why)),
@@ -143,7 +144,9 @@ impl Fixture {
                 }
                 Ok(done)
             }
-            Verdict::Conflict(message) => Err(ApplyError { class: Class::Conflict, message }),
+            Verdict::Conflict(message) => {
+                Err(ApplyError { class: Class::Conflict, message, part: None })
+            }
             Verdict::Wait(why) | Verdict::Drift(why) | Verdict::Stalled(why) => Err(held(why)),
         }
     }

@@ -245,7 +245,7 @@ async fn a_failure_shows_the_last_lines_without_secrets() {
     assert_eq!(
         error.message,
         format!(
-            "`{}` ended with exit code 3; its last lines (all are in {}):{lines}\n  key ***\n  ***",
+            "`{}` ended with exit code 3; correct it or what it needs, and it is run again; its last lines (all are in {}):{lines}\n  key ***\n  ***",
             want.command.line(),
             log.display()
         )
@@ -278,7 +278,8 @@ async fn the_deadline_ends_the_whole_tree() {
         world.shell("setsid sh -c 'echo $$ > daemon; sleep 600' & echo $$ > main; sleep 600");
     want.timeout_s = 1;
     let error = world.run(&want).await.unwrap_err();
-    assert!(error.message.contains("was stopped: it timed out after 1 s"), "{error}");
+    let told = "was stopped: it timed out after 1 s; raise its `timeout` if it needs more;";
+    assert!(error.message.contains(told), "{error}");
     for name in ["main", "daemon"] {
         assert!(!is_alive(&text(&world.path(name)).await), "{name}");
     }
@@ -303,7 +304,8 @@ async fn what_hides_its_environment_is_ended_with_its_group() {
     let mut want = world.shell("echo $$ > main; exec env -i sleep 600");
     want.timeout_s = 1;
     let error = world.run(&want).await.unwrap_err();
-    assert!(error.message.contains("was stopped: it timed out after 1 s"), "{error}");
+    let told = "was stopped: it timed out after 1 s; raise its `timeout` if it needs more;";
+    assert!(error.message.contains(told), "{error}");
     dead(&text(&world.path("main")).await).await;
 }
 

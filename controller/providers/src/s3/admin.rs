@@ -27,7 +27,11 @@ struct Identity {
 pub async fn identify(connection: &StoreConnection, installation: &str) -> Result<(), S3Error> {
     let nonce = SecretText::random();
     let path = format!("{}?nonce={}", proof::IDENTITY_PATH, nonce.expose());
-    let impostor = |why: String| S3Error::Impostor { endpoint: connection.endpoint.clone(), why };
+    let impostor = |why: String| S3Error::Impostor {
+        endpoint: connection.endpoint.clone(),
+        remedy: String::new(),
+        why,
+    };
     let (status, body) = call(connection, Method::GET, &path, "identify").await?;
     if status != StatusCode::OK {
         return Err(impostor(format!("it answers {status} to the question who it is")));
@@ -98,6 +102,7 @@ async fn call(
 ) -> Result<(StatusCode, Bytes), S3Error> {
     let unreachable = |source: aws_sdk_s3::error::BoxError| S3Error::Unreachable {
         endpoint: connection.endpoint.clone(),
+        remedy: String::new(),
         source,
     };
     let authority = connection.endpoint.trim_start_matches("http://").trim_end_matches('/');

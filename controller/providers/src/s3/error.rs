@@ -11,9 +11,11 @@ use crate::object_store::StoreError;
 /// A failure of one call.
 #[derive(Debug, thiserror::Error)]
 pub enum S3Error {
-    #[error("cannot reach the object store at {endpoint}")]
+    /// `remedy`: what to do about it; empty where nothing is known.
+    #[error("cannot reach the object store at {endpoint}{}", aside(remedy))]
     Unreachable {
         endpoint: String,
+        remedy: String,
         #[source]
         source: BoxError,
     },
@@ -34,9 +36,12 @@ pub enum S3Error {
         #[source]
         source: BoxError,
     },
-    /// Another server answers on the port of ours.
-    #[error("{endpoint} is answered by another program than our object store ({why})")]
-    Impostor { endpoint: String, why: String },
+    /// Another server answers on the port of ours. `remedy`: as above.
+    #[error(
+        "{endpoint} is answered by another program than our object store ({why}){}",
+        after(remedy)
+    )]
+    Impostor { endpoint: String, remedy: String, why: String },
     /// Something without our mark is in the way.
     #[error("the bucket {bucket} is not ours ({whose}) and is left alone")]
     Foreign { bucket: String, whose: String },
@@ -72,6 +77,16 @@ impl S3Error {
             Self::Impostor { .. } | Self::Foreign { .. } => Class::Conflict,
             Self::Files(error) => error.class(),
         }
+    }
+
+    /// Where the store is our own, what is wrong with it is told by its Infra.
+    pub fn at_infra(mut self, infra: &str) -> Self {
+        if let Self::Unreachable { remedy, .. } | Self::Impostor { remedy, .. } = &mut self
+            && remedy.is_empty()
+        {
+            *remedy = format!("`ctl describe infra/{infra}` says why");
+        }
+        self
     }
 
     /// S3's word for a refusal.
@@ -110,6 +125,19 @@ fn refusal(status: u16, code: &str) -> Class {
     }
 }
 
+/// What to do where a store of somebody else's does not answer.
+pub const EXTERNAL_REMEDY: &str = "start it, or correct `objectStore.external.endpoint`";
+
+/// In brackets, where there is something to say.
+fn aside(text: &str) -> String {
+    if text.is_empty() { String::new() } else { format!(" ({text})") }
+}
+
+/// At the end, where there is something to say.
+fn after(text: &str) -> String {
+    if text.is_empty() { String::new() } else { format!("; {text}") }
+}
+
 fn explain(code: &str, message: &str) -> String {
     let remedy = match code {
         "SignatureDoesNotMatch" => "; check the secret key of the Infra's objectStore",
@@ -128,10 +156,11 @@ pub enum Effect {
     Changes,
 }
 
-/// Sorts what the SDK reports. `action` reads like `create bucket agent-3`.
+/// Sorts what the SDK reports of the store at `endpoint`; `remedy`: what to do where it does not answer. `action` reads
+/// like `create bucket agent-3`.
 pub fn sort<E>(
     error: SdkError<E>,
-    endpoint: &str,
+    (endpoint, remedy): (&str, &str),
     action: impl Into<String>,
     effect: Effect,
 ) -> S3Error
@@ -161,11 +190,13 @@ where
         SdkError::DispatchFailure(_) if effect == Effect::Reads || never_sent(&error) => {
             S3Error::Unreachable {
                 endpoint: endpoint.to_owned(),
+                remedy: remedy.to_owned(),
                 source: error.into_source().unwrap_or_else(Into::into),
             }
         }
         _ if effect == Effect::Reads => S3Error::Unreachable {
             endpoint: endpoint.to_owned(),
+            remedy: remedy.to_owned(),
             source: error.into_source().unwrap_or_else(Into::into),
         },
         _ => S3Error::NoAnswer { action, source: error.into_source().unwrap_or_else(Into::into) },

@@ -178,7 +178,8 @@ impl S3Provider {
             Action::Trash(place) | Action::Purge(place) => &place.infra,
         };
         let store = self.store(cx.connections, infra)?;
-        store.remote.verify(cx.installation).await?;
+        let told = |error: S3Error| error.at_infra(infra);
+        store.remote.verify(cx.installation).await.map_err(told)?;
         let apply = Apply {
             store: &store,
             mark: cx.mark(resource),
@@ -195,7 +196,7 @@ impl S3Provider {
         if done.is_ok() {
             lock(&self.unmarked).remove(resource);
         }
-        done
+        done.map_err(told)
     }
 }
 
@@ -221,7 +222,8 @@ impl Provider for S3Provider {
             let looked = match self.store(cx.connections, infra) {
                 Ok(store) => look(&store.remote, cx.installation, &store.tags, &asked)
                     .await
-                    .map(|view| (store, view)),
+                    .map(|view| (store, view))
+                    .map_err(|error| error.at_infra(infra)),
                 Err(error) => Err(error),
             };
             for (ask, place) in asks {

@@ -12,7 +12,7 @@ use aws_sdk_s3::types::{
 
 use super::admin;
 use super::client::client;
-use super::error::{Effect, S3Error, sort};
+use super::error::{EXTERNAL_REMEDY, Effect, S3Error, sort};
 
 /// A bucket's tags.
 pub type Tags = BTreeMap<String, String>;
@@ -205,7 +205,8 @@ impl Remote {
     where
         E: aws_sdk_s3::error::ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
-        sort(error, &self.connection.endpoint, action, effect)
+        let remedy = if self.embedded_root().is_none() { EXTERNAL_REMEDY } else { "" };
+        sort(error, (&self.connection.endpoint, remedy), action, effect)
     }
 }
 

@@ -10,7 +10,7 @@ use agent_harness_model::kinds::service::{EmbeddedObjectStore, Runtime, StoreCon
 use rustix::process::Signal;
 
 use super::admin;
-use super::error::S3Error;
+use super::error::{EXTERNAL_REMEDY, S3Error};
 use super::remote::Remote;
 use crate::Class;
 use crate::fs;
@@ -139,6 +139,7 @@ impl Backend for ObjectStore {
             Ok(names) => names.map(drop),
             Err(elapsed) => Err(S3Error::Unreachable {
                 endpoint: remote.connection.endpoint.clone(),
+                remedy: EXTERNAL_REMEDY.to_owned(),
                 source: elapsed.into(),
             }),
         }

@@ -382,9 +382,13 @@ async fn a_store_of_somebody_else_s_is_only_looked_at() {
     assert_eq!(error.class, Class::Blocked);
     server.kill();
     let seen = bench.see(&want, true).await;
+    let told = format!(
+        "cannot reach the object store at {} (start it, or correct `objectStore.external.endpoint`)",
+        server.external().endpoint
+    );
     assert!(
         matches!(&seen, Seen::Known(Some(Observed::Running { ready: Readiness::NotReady(why), .. }))
-            if why.starts_with("cannot reach the object store at")),
+            if why.starts_with(&told)),
         "{seen:?}"
     );
 }

@@ -86,13 +86,20 @@ async fn a_store_that_is_down_is_unknown_and_comes_back() {
     world.apply(&id, Action::Create(Arc::new(want.clone()))).await.unwrap();
     server.kill();
     let endpoint = server.connection().endpoint;
-    let why =
-        format!("cannot reach the object store at {endpoint}: Connection refused (os error 111)");
+    let why = format!(
+        "cannot reach the object store at {endpoint} (`ctl describe infra/shared` says why): \
+         Connection refused (os error 111)"
+    );
     assert_eq!(world.see(&id, &want).await, Seen::Unknown(why.clone()));
     let error = world.apply(&id, Action::Purge(want.place.clone())).await.unwrap_err();
     assert_eq!((error.class, error.message), (Class::Transient, why));
     let external = World::new(server.external());
-    assert!(matches!(external.see(&id, &want).await, Seen::Unknown(_)));
+    let told = format!(
+        "cannot reach the object store at {endpoint} (start it, or correct \
+         `objectStore.external.endpoint`): "
+    );
+    let seen = external.see(&id, &want).await;
+    assert!(matches!(&seen, Seen::Unknown(why) if why.starts_with(&told)), "{seen:?}");
     let error = external.apply(&id, Action::Purge(want.place.clone())).await.unwrap_err();
     assert_eq!(error.class, Class::Transient, "{error}");
     server.run();
@@ -114,7 +121,8 @@ async fn a_server_that_is_not_ours_is_noticed() {
     assert_eq!(
         world.see(&id, &want).await,
         Seen::Unknown(format!(
-            "{endpoint} is answered by another program than our object store (it does not hold our root key)"
+            "{endpoint} is answered by another program than our object store (it does not hold our root key); \
+             `ctl describe infra/shared` says why"
         ))
     );
     let error = world.apply(&id, Action::Create(Arc::new(want.clone()))).await.unwrap_err();
@@ -149,7 +157,8 @@ async fn any_other_program_on_the_port_is_noticed() {
     assert_eq!(
         world.see(&id(1), &want(1)).await,
         Seen::Unknown(format!(
-            "{endpoint} is answered by another program than our object store (it does not say who it is)"
+            "{endpoint} is answered by another program than our object store (it does not say who it is); \
+             `ctl describe infra/shared` says why"
         ))
     );
 }

@@ -24,6 +24,7 @@ const BUCKET_KEY_OPERATIONS: &[&str] = &[
     "CreateBucket",
     "CreateMultipartUpload",
     "DeleteObject",
+    "DeleteObjectTagging",
     "DeleteObjects",
     "GetBucketCors",
     "GetBucketLifecycleConfiguration",
@@ -31,6 +32,7 @@ const BUCKET_KEY_OPERATIONS: &[&str] = &[
     "GetBucketTagging",
     "GetBucketVersioning",
     "GetObject",
+    "GetObjectTagging",
     "HeadBucket",
     "HeadObject",
     "ListMultipartUploads",
@@ -40,6 +42,7 @@ const BUCKET_KEY_OPERATIONS: &[&str] = &[
     "ListParts",
     "PostObject",
     "PutObject",
+    "PutObjectTagging",
     "UploadPart",
     "UploadPartCopy",
 ];

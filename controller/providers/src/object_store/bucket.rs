@@ -9,6 +9,7 @@
 //! This process is the only writer. The index is read from the footers at the first listing and kept in step.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -95,6 +96,8 @@ pub struct State {
 pub struct Condition {
     pub if_match: Option<s3s::dto::ETagCondition>,
     pub if_none_match: Option<s3s::dto::ETagCondition>,
+    /// It is this one, not written anew since it was opened.
+    pub still: Option<std::fs::File>,
 }
 
 impl Bucket {
@@ -130,10 +133,10 @@ impl Bucket {
         to_its_end(async move {
             let mut state = bucket.lock().await?;
             let path = state.object_path(sealed.key());
-            if condition.if_match.is_some() || condition.if_none_match.is_some() {
+            if !condition.is_empty() {
                 let path = path.clone();
                 let present = blocking(move || object_file::open(&path)).await?;
-                condition.check(present.as_ref().map(|(_, meta)| meta.etag.as_str()))?;
+                condition.check(present.as_ref())?;
             }
             let done = blocking(move || sealed.commit(&path)).await;
             let meta = state.keep_in_step(done)?;
@@ -227,8 +230,24 @@ impl State {
 }
 
 impl Condition {
-    fn check(&self, etag: Option<&str>) -> S3Result<()> {
+    fn is_empty(&self) -> bool {
+        self.if_match.is_none() && self.if_none_match.is_none() && self.still.is_none()
+    }
+
+    fn check(&self, present: Option<&(std::fs::File, ObjectMeta)>) -> S3Result<()> {
         use s3s::dto::ETagCondition::{Any, ETag};
+        if let Some(still) = &self.still {
+            // As long as it is open, no other file gets its number.
+            let inode = |file: &std::fs::File| file.metadata().map(|it| it.ino()).ok();
+            match present {
+                None => return Err(s3_error!(NoSuchKey)),
+                Some((file, _)) if inode(file) == inode(still) => {}
+                Some(_) => {
+                    return Err(s3_error!(OperationAborted, "The object was written meanwhile"));
+                }
+            }
+        }
+        let etag = present.map(|(_, meta)| meta.etag.as_str());
         let fits = |condition: &s3s::dto::ETagCondition| match (condition, etag) {
             (_, None) => false,
             (Any, Some(_)) => true,

@@ -66,6 +66,8 @@ pub struct Attributes {
     pub website_redirect_location: Option<String>,
     /// `x-amz-meta-*`.
     pub user: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, String>,
 }
 
 /// Checksums that the writer sent and that were found right, in base64.

@@ -12,4 +12,5 @@ mod provider;
 mod purge;
 mod service;
 mod strangers;
+mod tags;
 mod web;

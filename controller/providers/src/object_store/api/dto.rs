@@ -14,6 +14,7 @@ macro_rules! attributes {
             website_redirect_location: $input.website_redirect_location,
             // In a stable order.
             user: $input.metadata.unwrap_or_default().into_iter().collect(),
+            tags: $crate::object_store::api::tags::of_text($input.tagging.as_deref())?,
         }
     };
 }

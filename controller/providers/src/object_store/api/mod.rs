@@ -9,6 +9,7 @@ mod multipart;
 mod objects;
 mod read;
 mod settings;
+mod tags;
 mod write;
 
 use std::sync::Arc;
@@ -20,19 +21,20 @@ use s3s::dto::{
     CreateBucketOutput, CreateMultipartUploadInput, CreateMultipartUploadOutput,
     DeleteBucketCorsInput, DeleteBucketCorsOutput, DeleteBucketInput, DeleteBucketLifecycleInput,
     DeleteBucketLifecycleOutput, DeleteBucketOutput, DeleteBucketTaggingInput,
-    DeleteBucketTaggingOutput, DeleteObjectInput, DeleteObjectOutput, DeleteObjectsInput,
-    DeleteObjectsOutput, GetBucketCorsInput, GetBucketCorsOutput,
-    GetBucketLifecycleConfigurationInput, GetBucketLifecycleConfigurationOutput,
-    GetBucketLocationInput, GetBucketLocationOutput, GetBucketTaggingInput, GetBucketTaggingOutput,
-    GetBucketVersioningInput, GetBucketVersioningOutput, GetObjectInput, GetObjectOutput,
-    HeadBucketInput, HeadBucketOutput, HeadObjectInput, HeadObjectOutput, ListBucketsInput,
-    ListBucketsOutput, ListMultipartUploadsInput, ListMultipartUploadsOutput,
+    DeleteBucketTaggingOutput, DeleteObjectInput, DeleteObjectOutput, DeleteObjectTaggingInput,
+    DeleteObjectTaggingOutput, DeleteObjectsInput, DeleteObjectsOutput, GetBucketCorsInput,
+    GetBucketCorsOutput, GetBucketLifecycleConfigurationInput,
+    GetBucketLifecycleConfigurationOutput, GetBucketLocationInput, GetBucketLocationOutput,
+    GetBucketTaggingInput, GetBucketTaggingOutput, GetBucketVersioningInput,
+    GetBucketVersioningOutput, GetObjectInput, GetObjectOutput, GetObjectTaggingInput,
+    GetObjectTaggingOutput, HeadBucketInput, HeadBucketOutput, HeadObjectInput, HeadObjectOutput,
+    ListBucketsInput, ListBucketsOutput, ListMultipartUploadsInput, ListMultipartUploadsOutput,
     ListObjectVersionsInput, ListObjectVersionsOutput, ListObjectsInput, ListObjectsOutput,
     ListObjectsV2Input, ListObjectsV2Output, ListPartsInput, ListPartsOutput, PutBucketCorsInput,
     PutBucketCorsOutput, PutBucketLifecycleConfigurationInput,
     PutBucketLifecycleConfigurationOutput, PutBucketTaggingInput, PutBucketTaggingOutput,
-    PutObjectInput, PutObjectOutput, Timestamp, TimestampFormat, UploadPartCopyInput,
-    UploadPartCopyOutput, UploadPartInput, UploadPartOutput,
+    PutObjectInput, PutObjectOutput, PutObjectTaggingInput, PutObjectTaggingOutput, Timestamp,
+    TimestampFormat, UploadPartCopyInput, UploadPartCopyOutput, UploadPartInput, UploadPartOutput,
 };
 use s3s::{S3, S3Request, S3Response, S3Result};
 
@@ -54,6 +56,13 @@ macro_rules! operations {
             $(async fn $name(&self, request: S3Request<$input>) -> S3Result<S3Response<$output>> {
                 $function(self, request).await.map(S3Response::new)
             })*
+
+            async fn head_object(
+                &self,
+                request: S3Request<HeadObjectInput>,
+            ) -> S3Result<S3Response<HeadObjectOutput>> {
+                read::head(self, request).await
+            }
         }
     };
 }
@@ -86,7 +95,9 @@ operations! {
 
     put_object(PutObjectInput) -> PutObjectOutput = objects::put;
     get_object(GetObjectInput) -> GetObjectOutput = read::get;
-    head_object(HeadObjectInput) -> HeadObjectOutput = read::head;
+    get_object_tagging(GetObjectTaggingInput) -> GetObjectTaggingOutput = tags::get;
+    put_object_tagging(PutObjectTaggingInput) -> PutObjectTaggingOutput = tags::put;
+    delete_object_tagging(DeleteObjectTaggingInput) -> DeleteObjectTaggingOutput = tags::delete;
     delete_object(DeleteObjectInput) -> DeleteObjectOutput = objects::delete;
     delete_objects(DeleteObjectsInput) -> DeleteObjectsOutput = objects::delete_many;
     copy_object(CopyObjectInput) -> CopyObjectOutput = objects::copy;

@@ -239,7 +239,8 @@ pub async fn complete(
     let mut meta = ObjectMeta::new(input.key, info.attributes, writer.digests());
     meta.etag = format!("{}-{count}", hex(etags.finalize().as_ref()));
     let sealed = writer.seal(meta).await?;
-    let condition = Condition { if_match: input.if_match, if_none_match: input.if_none_match };
+    let condition =
+        Condition { if_match: input.if_match, if_none_match: input.if_none_match, still: None };
     let meta = bucket.commit(sealed, condition).await?;
     upload::remove(&api.store, &bucket, &input.upload_id).await?;
     Ok(CompleteMultipartUploadOutput {

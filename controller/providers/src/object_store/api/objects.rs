@@ -3,16 +3,16 @@
 use s3s::dto::{
     CopyObjectInput, CopyObjectOutput, CopyObjectResult, CopySource, DeleteObjectInput,
     DeleteObjectOutput, DeleteObjectsInput, DeleteObjectsOutput, DeletedObject, ETag, Error,
-    MetadataDirective, PutObjectInput, PutObjectOutput,
+    MetadataDirective, PutObjectInput, PutObjectOutput, TaggingDirective,
 };
 use s3s::{S3Request, S3Result, s3_error};
 
 use super::dto::{attributes, claims, with_checksums};
 use super::read::{Conditions, only_version};
 use super::write::{copy_of, receive};
-use super::{Api, signed, timestamp};
+use super::{Api, signed, tags, timestamp};
 use crate::object_store::bucket::Condition;
-use crate::object_store::object_file::ObjectMeta;
+use crate::object_store::object_file::{Attributes, ObjectMeta};
 
 pub async fn put(api: &Api, request: S3Request<PutObjectInput>) -> S3Result<PutObjectOutput> {
     let input = request.input;
@@ -20,7 +20,8 @@ pub async fn put(api: &Api, request: S3Request<PutObjectInput>) -> S3Result<PutO
     let claims = claims!(input, request.trailing_headers);
     let (writer, digests) = receive(&api.store, input.body, claims).await?;
     let sealed = writer.seal(ObjectMeta::new(input.key, attributes!(input), digests)).await?;
-    let condition = Condition { if_match: input.if_match, if_none_match: input.if_none_match };
+    let condition =
+        Condition { if_match: input.if_match, if_none_match: input.if_none_match, still: None };
     let meta = bucket.commit(sealed, condition).await?;
     Ok(with_checksums!(
         meta.checksums,
@@ -35,6 +36,12 @@ pub async fn copy(api: &Api, request: S3Request<CopyObjectInput>) -> S3Result<Co
         .metadata_directive
         .as_ref()
         .is_some_and(|directive| directive.as_str() == MetadataDirective::REPLACE);
+    let tags = match &input.tagging_directive {
+        Some(directive) if directive.as_str() == TaggingDirective::REPLACE => {
+            Some(tags::of_text(input.tagging.as_deref())?)
+        }
+        _ => None,
+    };
     if !replace && from_bucket == &*input.bucket && from_key == input.key {
         return Err(s3_error!(
             InvalidRequest,
@@ -42,7 +49,7 @@ pub async fn copy(api: &Api, request: S3Request<CopyObjectInput>) -> S3Result<Co
         ));
     }
     let target = api.store.bucket(&input.bucket).await?;
-    let (file, from) = api.store.bucket(from_bucket).await?.open(from_key).await?;
+    let (file, mut from) = api.store.bucket(from_bucket).await?.open(from_key).await?;
     let conditions = Conditions {
         matches: input.copy_source_if_match,
         none_match: input.copy_source_if_none_match,
@@ -52,7 +59,9 @@ pub async fn copy(api: &Api, request: S3Request<CopyObjectInput>) -> S3Result<Co
     // A copy is never answered with 304.
     conditions.check(&from).map_err(|_| s3_error!(PreconditionFailed))?;
     let (writer, digests) = copy_of(&api.store, file, (0, from.size)).await?;
+    let tags = tags.unwrap_or_else(|| std::mem::take(&mut from.attributes.tags));
     let attributes = if replace { attributes!(input) } else { from.attributes };
+    let attributes = Attributes { tags, ..attributes };
     let mut meta = ObjectMeta::new(input.key, attributes, digests);
     meta.checksums = from.checksums;
     let meta = target.commit(writer.seal(meta).await?, Condition::default()).await?;

@@ -7,7 +7,7 @@ use s3s::dto::{
     ChecksumMode, ETagCondition, GetObjectInput, GetObjectOutput, HeadObjectInput,
     HeadObjectOutput, Range, StreamingBlob, Timestamp,
 };
-use s3s::{S3Request, S3Result, s3_error};
+use s3s::{S3Request, S3Response, S3Result, s3_error};
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 use tokio_util::io::ReaderStream;
 
@@ -22,6 +22,7 @@ pub async fn get(api: &Api, request: S3Request<GetObjectInput>) -> S3Result<GetO
     let input = request.input;
     let key = input.key.clone();
     let mut found = find(api, asked!(input)).await?;
+    let tag_count = found.tag_count();
     let mut file = tokio::fs::File::from_std(found.file);
     file.seek(SeekFrom::Start(found.start)).await.map_err(StoreError::io("read", key))?;
     let body = ReaderStream::with_capacity(file.take(found.length), READ_SIZE);
@@ -39,13 +40,25 @@ pub async fn get(api: &Api, request: S3Request<GetObjectInput>) -> S3Result<GetO
             *own = asked;
         }
     }
-    Ok(described!(found, GetObjectOutput { body: Some(StreamingBlob::wrap(body)) }))
+    Ok(described!(
+        found,
+        GetObjectOutput { body: Some(StreamingBlob::wrap(body)), tag_count: tag_count }
+    ))
 }
 
-pub async fn head(api: &Api, request: S3Request<HeadObjectInput>) -> S3Result<HeadObjectOutput> {
+/// The whole response: its type has no place for the number of tags.
+pub async fn head(
+    api: &Api,
+    request: S3Request<HeadObjectInput>,
+) -> S3Result<S3Response<HeadObjectOutput>> {
     let input = request.input;
     let found = find(api, asked!(input)).await?;
-    Ok(described!(found, HeadObjectOutput {}))
+    let tag_count = found.tag_count();
+    let mut response = S3Response::new(described!(found, HeadObjectOutput {}));
+    if let Some(count) = tag_count {
+        response.headers.insert("x-amz-tagging-count", count.into());
+    }
+    Ok(response)
 }
 
 /// What is to be read, and when.
@@ -67,6 +80,13 @@ struct Found {
     content_range: Option<String>,
     /// None unless they were asked for, and of a part: they are those of the whole.
     checksums: Checksums,
+}
+
+impl Found {
+    /// `None`: it has no tags, and nothing is said.
+    fn tag_count(&self) -> Option<i32> {
+        i32::try_from(self.meta.attributes.tags.len()).ok().filter(|count| *count > 0)
+    }
 }
 
 async fn find(api: &Api, asked: Asked) -> S3Result<Found> {

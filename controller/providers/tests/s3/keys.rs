@@ -1,7 +1,8 @@
 //! A key opens its own bucket and no other one.
 
 use agent_harness_providers::object_store::BucketKey;
-use aws_sdk_s3::types::{Tag, Tagging};
+use aws_sdk_s3::Client;
+use aws_sdk_s3::types::{Delete, ObjectIdentifier, Tag, Tagging};
 
 use super::harness::{Server, code, get, list, put};
 
@@ -41,6 +42,45 @@ async fn a_bucket_key_opens_its_own_bucket_alone() {
     let names: Vec<_> = names.into_iter().map(|bucket| bucket.name.unwrap()).collect();
     assert_eq!(names, ["agent-1"]);
     assert_eq!(get(&admin, "agent-2", "note").await, "agent-2");
+}
+
+#[tokio::test]
+async fn a_bucket_key_uploads_and_removes_nothing_elsewhere() {
+    let server = Server::start();
+    let admin = server.admin();
+    for bucket in ["agent-1", "agent-2"] {
+        admin.create_bucket().bucket(bucket).send().await.unwrap();
+        put(&admin, bucket, "note", bucket).await;
+    }
+    let one = server.key("key-1", "agent-1");
+    let begin = |client: &Client, bucket: &str| {
+        client.create_multipart_upload().bucket(bucket).key("film").send()
+    };
+    let own = begin(&one, "agent-1").await.unwrap().upload_id.unwrap();
+    let foreign = begin(&admin, "agent-2").await.unwrap().upload_id.unwrap();
+
+    let denied = "AccessDenied";
+    assert_eq!(code(begin(&one, "agent-2").await), denied);
+    let steal = one.upload_part_copy().bucket("agent-1").key("film").upload_id(&own).part_number(1);
+    assert_eq!(code(steal.copy_source("agent-2/note").send().await), denied);
+    let parts = one.list_parts().bucket("agent-2").key("film").upload_id(&foreign);
+    assert_eq!(code(parts.send().await), denied);
+    let part = one.upload_part().bucket("agent-2").key("film").upload_id(&foreign).part_number(1);
+    assert_eq!(code(part.body(b"x".to_vec().into()).send().await), denied);
+    let abort = one.abort_multipart_upload().bucket("agent-2").key("film").upload_id(&foreign);
+    assert_eq!(code(abort.send().await), denied);
+    let delete = |bucket: &str| {
+        let note = ObjectIdentifier::builder().key("note").build().unwrap();
+        let delete = Delete::builder().objects(note).build().unwrap();
+        one.delete_objects().bucket(bucket).delete(delete).send()
+    };
+    assert_eq!(code(delete("agent-2").await), denied);
+
+    assert_eq!(get(&admin, "agent-2", "note").await, "agent-2");
+    let uploads = admin.list_multipart_uploads().bucket("agent-2").send().await.unwrap();
+    assert_eq!(uploads.uploads().len(), 1);
+    delete("agent-1").await.unwrap();
+    assert!(list(&one, "agent-1").await.is_empty());
 }
 
 #[tokio::test]

@@ -2,14 +2,17 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::types::{CorsConfiguration, CorsRule};
 
-use agent_harness_providers::object_store::{self, StoreConfig};
+use agent_harness_providers::object_store::{self, BucketKey, StoreConfig};
 
-use super::harness::{Server, code, free_port, get, put};
+use super::harness::{Server, code, free_port, get, list, put};
+
+/// The key of the store itself.
+const ROOT: (&str, &str) = ("root", "root-secret");
 
 fn path(uri: &str) -> &str {
     let at = uri.find("/b-1").unwrap();
@@ -44,10 +47,48 @@ async fn presigned_urls_read_and_write_without_a_key() {
 
     let forged = path(url.uri()).replace("up%20load", "other");
     assert!(ask(&forged).starts_with("HTTP/1.1 403 "));
-    let elsewhere = client.get_object().bucket("b-2").key("x").presigned(soon()).await.unwrap();
-    let elsewhere = elsewhere.uri().to_owned();
-    let at = elsewhere.find("/b-2").unwrap();
-    assert!(ask(&elsewhere[at..]).starts_with("HTTP/1.1 403 "));
+    // Another bucket, that is there and one that is not, is none of its business.
+    admin.create_bucket().bucket("b-2").send().await.unwrap();
+    put(&admin, "b-2", "x", "theirs").await;
+    for bucket in ["b-2", "b-3"] {
+        let url = client.get_object().bucket(bucket).key("x").presigned(soon()).await.unwrap();
+        let at = url.uri().find(&format!("/{bucket}")).unwrap();
+        let answer = ask(&url.uri()[at..]);
+        assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
+        assert!(answer.contains("<Code>AccessDenied</Code>"), "{answer}");
+    }
+    let key = client.put_object().bucket("b-2").key("y").presigned(soon()).await.unwrap();
+    let at = key.uri().find("/b-2").unwrap();
+    let answer = server.raw(&format!(
+        "PUT {} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello",
+        &key.uri()[at..]
+    ));
+    assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
+    assert_eq!(list(&admin, "b-2").await, ["x"]);
+}
+
+#[tokio::test]
+async fn a_presigned_url_ends_with_its_time() {
+    let server = Server::start();
+    let admin = server.admin();
+    admin.create_bucket().bucket("b-1").send().await.unwrap();
+    put(&admin, "b-1", "x", "hello").await;
+    let ask = async |signed: SystemTime| {
+        let lasts = PresigningConfig::builder().start_time(signed);
+        let lasts = lasts.expires_in(Duration::from_mins(5)).build().unwrap();
+        let url = admin.get_object().bucket("b-1").key("x").presigned(lasts).await.unwrap();
+        server.raw(&format!(
+            "GET {} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nConnection: close\r\n\r\n",
+            path(url.uri()),
+            server.port
+        ))
+    };
+    let now = SystemTime::now();
+    let answer = ask(now - Duration::from_mins(4)).await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    let answer = ask(now - Duration::from_mins(6)).await;
+    assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
+    assert!(answer.contains("<Code>AccessDenied</Code>"), "{answer}");
 }
 
 #[tokio::test]
@@ -139,7 +180,7 @@ async fn only_loopback_is_listened_on_and_nothing_is_served_twice() {
 }
 
 /// A browser's form with a file; `fields` come first.
-fn form(server: &Server, fields: &[(&str, &str)], file: &[u8]) -> String {
+fn form(server: &Server, bucket: &str, fields: &[(&str, &str)], file: &[u8]) -> String {
     let mut body = Vec::new();
     for (name, value) in fields {
         let head = format!("--line\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n");
@@ -150,7 +191,7 @@ fn form(server: &Server, fields: &[(&str, &str)], file: &[u8]) -> String {
     body.extend([head.as_bytes(), file].concat());
     let end = b"\r\n--line--\r\n";
     let head = format!(
-        "POST /b-1 HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nContent-Type: multipart/form-data; boundary=line\r\n\
+        "POST /{bucket} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nContent-Type: multipart/form-data; boundary=line\r\n\
          Content-Length: {}\r\nConnection: close\r\n\r\n",
         server.port,
         body.len() + end.len()
@@ -165,19 +206,19 @@ fn form(server: &Server, fields: &[(&str, &str)], file: &[u8]) -> String {
     String::from_utf8_lossy(&answer).into_owned()
 }
 
-/// Version 4 of S3's signature, for a form.
-fn signed(key: &str) -> Vec<(&'static str, String)> {
+/// Version 4 of S3's signature, for a form that puts an object `key` into a bucket; `by`: the key and its secret.
+fn signed(by: (&str, &str), bucket: &str, key: &str) -> Vec<(&'static str, String)> {
     use base64::Engine as _;
     use hmac::{KeyInit as _, Mac as _};
     use std::fmt::Write as _;
     let now = jiff::Timestamp::now();
     let (day, time) = (now.strftime("%Y%m%d").to_string(), now.strftime("%Y%m%dT%H%M%SZ"));
     let expiration = now + jiff::SignedDuration::from_mins(5);
-    let credential = format!("root/{day}/us-east-1/s3/aws4_request");
+    let credential = format!("{}/{day}/us-east-1/s3/aws4_request", by.0);
     let policy = serde_json::json!({
         "expiration": expiration.strftime("%Y-%m-%dT%H:%M:%S.000Z").to_string(),
         "conditions": [
-            {"bucket": "b-1"}, {"key": key},
+            {"bucket": bucket}, {"key": key},
             {"x-amz-algorithm": "AWS4-HMAC-SHA256"},
             {"x-amz-credential": credential},
             {"x-amz-date": time.to_string()},
@@ -189,7 +230,7 @@ fn signed(key: &str) -> Vec<(&'static str, String)> {
         mac.update(text.as_bytes());
         mac.finalize().into_bytes().to_vec()
     };
-    let mut secret = b"AWS4root-secret".to_vec();
+    let mut secret = format!("AWS4{}", by.1).into_bytes();
     for word in [day.as_str(), "us-east-1", "s3", "aws4_request", &policy] {
         secret = sign(&secret, word);
     }
@@ -212,18 +253,40 @@ async fn a_form_takes_a_file_of_some_megabytes_and_no_more() {
     let server = Server::start();
     let admin = server.admin();
     admin.create_bucket().bucket("b-1").send().await.unwrap();
-    let fields = signed("photo");
+    let fields = signed(ROOT, "b-1", "photo");
     let fields: Vec<_> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    let answer = form(&server, &fields, &vec![b'x'; 3 << 20]);
+    let answer = form(&server, "b-1", &fields, &vec![b'x'; 3 << 20]);
     assert!(answer.starts_with("HTTP/1.1 204 "), "{answer}");
     assert_eq!(get(&admin, "b-1", "photo").await.len(), 3 << 20);
 
     // It is read before anybody asks who sends it: so much memory is anybody's, and no more.
     let unsigned = [("key", "x")];
-    assert!(form(&server, &unsigned, b"x").contains("AccessDenied"));
-    let answer = form(&server, &unsigned, &vec![b'x'; (8 << 20) + 1]);
+    assert!(form(&server, "b-1", &unsigned, b"x").contains("AccessDenied"));
+    let answer = form(&server, "b-1", &unsigned, &vec![b'x'; (8 << 20) + 1]);
     assert!(answer.contains("EntityTooLarge"), "{answer}");
     let long = "x".repeat(80 << 10);
-    let answer = form(&server, &[("key", "x"), ("x-amz-meta-a", &long)], b"x");
+    let answer = form(&server, "b-1", &[("key", "x"), ("x-amz-meta-a", &long)], b"x");
     assert!(answer.contains("MalformedPOSTRequest"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_form_of_a_bucket_s_key_reaches_its_own_bucket_alone() {
+    let server = Server::start();
+    let admin = server.admin();
+    for bucket in ["b-1", "b-2"] {
+        admin.create_bucket().bucket(bucket).send().await.unwrap();
+    }
+    server.key("key-1", "b-1");
+    let key = BucketKey::read(&server.root(), "key-1").unwrap().unwrap();
+    let send = |bucket: &str| {
+        let fields = signed(("key-1", key.secret_key.expose()), bucket, "photo");
+        let fields: Vec<_> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        form(&server, bucket, &fields, b"picture")
+    };
+    let answer = send("b-1");
+    assert!(answer.starts_with("HTTP/1.1 204 "), "{answer}");
+    let answer = send("b-2");
+    assert!(answer.contains("<Code>AccessDenied</Code>"), "{answer}");
+    assert_eq!(list(&admin, "b-1").await, ["photo"]);
+    assert!(list(&admin, "b-2").await.is_empty());
 }

@@ -76,12 +76,20 @@ impl Apply<'_> {
             remove_keys(root, bucket, Some(&key.access_key))?;
         }
         let mut unsupported = Vec::new();
-        for (word, result) in
-            [("expiry", self.set_expiry(want).await), ("cors", self.set_cors(want).await)]
-        {
-            match result {
-                Err(error) if error.is_unsupported() => unsupported.push(word),
-                result => result?,
+        for (word, wanted, result) in [
+            ("expiry", want.expire_after_s.is_some(), self.set_expiry(want).await),
+            ("cors", want.cors.is_some(), self.set_cors(want).await),
+        ] {
+            tags.remove(&names::refused(word));
+            let Err(error) = result else { continue };
+            // Our own store refuses nothing that the specs can ask for.
+            let refused = error.refused_setting().filter(|_| wanted && self.root().is_none());
+            match refused {
+                _ if error.is_unsupported() => unsupported.push(word),
+                Some(said) => {
+                    tags.insert(names::refused(word), names::tag_value(&said));
+                }
+                None => return Err(error),
             }
         }
         if unsupported.is_empty() {

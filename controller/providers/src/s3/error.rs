@@ -110,6 +110,21 @@ impl S3Error {
         matches!(self, Self::Refused { status, code, .. }
             if *status == 501 || matches!(code.as_str(), "NotImplemented" | "MethodNotAllowed" | "XNotImplemented"))
     }
+
+    /// What the store says where it takes a setting for wrong, such as a rule that it does not know. Not where the key is
+    /// not good enough, the bucket is not there, or somebody came between: then it says nothing of the setting.
+    pub fn refused_setting(&self) -> Option<String> {
+        let Self::Refused { status, code, message, .. } = self else { return None };
+        let other = matches!(status, 401 | 403 | 404 | 408 | 409 | 429)
+            || matches!(
+                code.as_str(),
+                "AuthorizationHeaderMalformed" | "ExpiredToken" | "InvalidToken"
+            );
+        if !(400..500).contains(status) || other || self.class() != Class::Terminal {
+            return None;
+        }
+        Some(if message.is_empty() { code.clone() } else { format!("{code}: {message}") })
+    }
 }
 
 fn refusal(status: u16, code: &str) -> Class {
@@ -224,6 +239,28 @@ fn never_sent(error: &(dyn StdError + 'static)) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_refused_setting_is_told_from_a_refused_key() {
+        let said = |status, code: &str, message: &str| {
+            let (code, message) = (code.to_owned(), message.to_owned());
+            let action = "set CORS of b".to_owned();
+            S3Error::Refused { action, status, code, message }.refused_setting()
+        };
+        let text = |text: &str| Some(text.to_owned());
+        assert_eq!(said(400, "InvalidRequest", "no"), text("InvalidRequest: no"));
+        assert_eq!(said(405, "HTTP 405", ""), text("HTTP 405"));
+        for (status, code) in [
+            (403, "AccessDenied"),
+            (400, "ExpiredToken"),
+            (404, "NoSuchBucket"),
+            (409, "OperationAborted"),
+            (429, "TooMany"),
+            (503, "SlowDown"),
+        ] {
+            assert_eq!(said(status, code, "no"), None, "{code}");
+        }
+    }
 
     #[test]
     fn refusals_are_sorted() {

@@ -9,6 +9,19 @@ pub const SETTINGS: &str = "agent-harness-settings";
 /// The tag of a bucket in the trash, in a store that cannot rename.
 pub const TRASH: &str = "agent-harness-trash";
 
+/// The tag that holds what a store said when it refused a setting, of which `word` is the name.
+pub fn refused(word: &str) -> String {
+    format!("agent-harness-refused-{word}")
+}
+
+/// A text as the value of a tag holds it: S3 allows few characters, and 256 of them.
+pub fn tag_value(text: &str) -> String {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "+-=._:/@".contains(c);
+    let text: String = text.chars().map(|c| if allowed(c) { c } else { ' ' }).collect();
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    text.chars().take(200).collect()
+}
+
 /// The tag of a bucket of the Infra's, which the keys of all agents open.
 pub use crate::object_store::SHARED_TAG as SHARED;
 
@@ -32,6 +45,13 @@ pub fn trash(bucket: &str, uid: &Uid) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_becomes_a_value_that_a_tag_may_have() {
+        let said = "InvalidRequest: the rule's \"ID\"\n is too ü long";
+        assert_eq!(tag_value(said), "InvalidRequest: the rule s ID is too long");
+        assert_eq!(tag_value(&"x".repeat(300)).len(), 200);
+    }
 
     #[test]
     fn trash_names_are_bucket_names_and_tell_incarnations_apart() {

@@ -151,6 +151,10 @@ impl S3Provider {
                 warnings
                     .push(format!("the object store does not support {what}: it has no effect"));
             }
+            if let Some(said) = live.tags.get(&names::refused(word)) {
+                warnings
+                    .push(format!("the object store refuses {what}, which has no effect: {said}"));
+            }
         }
         if external && want.expire_after_s.is_some_and(|seconds| !settings::is_whole_days(seconds))
         {

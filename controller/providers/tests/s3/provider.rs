@@ -294,6 +294,59 @@ async fn one_damaged_file_says_nothing_of_other_buckets() {
     assert_eq!(world.see(&id(1), &want(1)).await, ABSENT);
 }
 
+/// One that refuses the rules has the bucket all the same, and is quoted.
+#[tokio::test]
+async fn what_a_store_refuses_of_the_settings_is_a_warning() {
+    use std::sync::atomic::{AtomicU16, Ordering};
+    let server = Server::start();
+    let status = Arc::new(AtomicU16::new(400));
+    let answered = Arc::clone(&status);
+    let port = super::harness::proxy(server.port, move |request| {
+        let line = request.lines().next().unwrap_or_default();
+        let status = answered.load(Ordering::SeqCst);
+        (line.starts_with("PUT") && line.contains("cors") && status > 0).then(|| {
+            let (code, message) = match status {
+                403 => ("AccessDenied", "no"),
+                _ => ("InvalidRequest", "only one method, please"),
+            };
+            let body = format!("<Error><Code>{code}</Code><Message>{message}</Message></Error>");
+            format!("HTTP/1.1 {status} No\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+        })
+    });
+    let endpoint = format!("http://127.0.0.1:{port}");
+    let world = World::new(StoreConnection { endpoint, ..server.external() });
+    let mut infra = id(1);
+    infra.owner = ObjectKey::infra("shared");
+    let want = Desired {
+        key: None,
+        cors: Some(Cors {
+            origins: vec!["*".into()],
+            methods: vec!["GET".into(), "PUT".into()],
+            headers: Vec::new(),
+            expose_headers: Vec::new(),
+            max_age_s: 60,
+        }),
+        ..want(1)
+    };
+    world.apply(&infra, Action::Create(Arc::new(want.clone()))).await.unwrap();
+    assert_eq!(world.see(&infra, &want).await, live("f1"));
+    assert_eq!(
+        world.provider.warnings()[&infra],
+        [
+            "the object store refuses cors, which has no effect: InvalidRequest: only one method please"
+        ]
+    );
+    // A key that may not do it is something else.
+    status.store(403, Ordering::SeqCst);
+    let again = Action::Configure(Arc::new(want.clone()));
+    let error = world.apply(&infra, again.clone()).await.unwrap_err();
+    assert!(error.message.contains("AccessDenied"), "{error}");
+    status.store(0, Ordering::SeqCst);
+    world.apply(&infra, again).await.unwrap();
+    assert_eq!(world.see(&infra, &want).await, live("f1"));
+    assert_eq!(world.provider.warnings().get(&infra), None);
+}
+
 /// Rules that a store does not know have no effect, and that is said.
 #[tokio::test]
 async fn what_a_store_does_not_offer_is_a_warning() {

@@ -286,3 +286,33 @@ fn read_index(folder: &Path) -> Result<BTreeMap<String, Entry>, StoreError> {
     }
     Ok(index)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(path: &Path) -> std::fs::File {
+        if !path.exists() {
+            fs::write_atomic(path, "", 0o600).unwrap();
+        }
+        std::fs::File::open(path).unwrap()
+    }
+
+    #[test]
+    fn what_was_written_meanwhile_is_not_written_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let opened = |name: &str| {
+            let meta = serde_json::json!({"key": "k", "size": 0, "etag": "e", "modified_ms": 0});
+            let file = at(&folder.path().join(name));
+            (file, serde_json::from_value(meta).unwrap())
+        };
+        let condition = Condition { still: Some(opened("a").0), ..Condition::default() };
+        let said = |present: Option<(std::fs::File, ObjectMeta)>| {
+            let checked = condition.check(present.as_ref());
+            checked.map_err(|error| error.code().as_str().to_owned())
+        };
+        assert_eq!(said(Some(opened("a"))), Ok(()));
+        assert_eq!(said(Some(opened("b"))), Err("OperationAborted".to_owned()));
+        assert_eq!(said(None), Err("NoSuchKey".to_owned()));
+    }
+}

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{Kind, Need, Reversibility, Target, Verdict};
+use crate::id::Uid;
 use crate::secret::Secret;
 
 /// The kind.
@@ -75,6 +76,9 @@ pub enum Observed {
     Trashed,
     /// A bucket of this name without our mark.
     Foreign(String),
+    /// A bucket of this name that lies in the trash, of another incarnation: its uid. In a store that cannot rename it
+    /// keeps its name.
+    Taken(Uid),
 }
 
 /// What can be done about it.
@@ -129,6 +133,11 @@ impl Kind for Bucket {
                 "a bucket {} is there already ({whose}) and is not ours; choose another name",
                 place.bucket
             )),
+            (Target::Present(_), Some(Observed::Taken(uid))) => Verdict::Conflict(format!(
+                "the bucket {} lies in the trash and keeps its name there; `ctl delete NAME --purge --uid {uid}` \
+                 destroys it, or choose another name (`ctl trash` says whose it is)",
+                place.bucket
+            )),
             (Target::Trashed, Some(Observed::Live { .. })) => Verdict::one(
                 Action::Trash(place.clone()),
                 "no longer wanted; kept until its retention ends",
@@ -136,15 +145,20 @@ impl Kind for Bucket {
             (Target::Gone, Some(Observed::Live { .. } | Observed::Trashed)) => {
                 Verdict::one(Action::Purge(place.clone()), "to be purged")
             }
-            (Target::Trashed, None | Some(Observed::Trashed | Observed::Foreign(_)))
-            | (Target::Gone, None | Some(Observed::Foreign(_))) => Verdict::Settled,
+            (
+                Target::Trashed,
+                None | Some(Observed::Trashed | Observed::Foreign(_) | Observed::Taken(_)),
+            )
+            | (Target::Gone, None | Some(Observed::Foreign(_) | Observed::Taken(_))) => {
+                Verdict::Settled
+            }
         }
     }
 
     fn satisfies(have: &Observed, _need: Need) -> bool {
         match have {
             Observed::Live { .. } => true,
-            Observed::Trashed | Observed::Foreign(_) => false,
+            Observed::Trashed | Observed::Foreign(_) | Observed::Taken(_) => false,
         }
     }
 

@@ -41,6 +41,9 @@ pub(super) fn seen(seen: &Seen<Option<&Have>>, target: &AnyTarget) -> ResourceSt
         Have::Worktree(worktree::Observed::Trashed)
         | Have::Database(database::Observed::Trashed)
         | Have::Bucket(bucket::Observed::Trashed) => say("Trashed", String::new()),
+        Have::Bucket(bucket::Observed::Taken(uid)) => {
+            say("Foreign", format!("it lies in the trash, of the uid {uid}"))
+        }
         Have::Worktree(worktree::Observed::Foreign(what) | worktree::Observed::Unusable(what))
         | Have::File(file::Observed::Foreign(what))
         | Have::Template(template::Observed::Foreign(what))

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use agent_harness_model::desired::Connections;
-use agent_harness_model::id::{Mark, ObjectKind, ResourceId};
+use agent_harness_model::id::{Mark, ObjectKind, ResourceId, Uid};
 use agent_harness_model::kinds::bucket::{Action, Desired, Observed, Place};
 use agent_harness_model::kinds::{self, Have, Resource};
 use agent_harness_model::world::{self, ApplyError, Ask, Seen};
@@ -107,7 +107,8 @@ impl S3Provider {
         } else {
             match self.is_unmarked(ask, store, live, place).await {
                 Ok(true) => return Seen::Known(None),
-                Ok(false) => Observed::Foreign(whose(live, &mark)),
+                Ok(false) => taken(live, &mark)
+                    .map_or_else(|| Observed::Foreign(whose(live, &mark)), Observed::Taken),
                 Err(error) => return Seen::Unknown(message(&error)),
             }
         };
@@ -284,6 +285,12 @@ fn last_settings(
         }
     }
     Ok(tagged)
+}
+
+/// Whose trash the bucket is, where it is ours.
+fn taken(live: &BucketView, mark: &Mark) -> Option<Uid> {
+    let other = live.mark().filter(|other| other.installation == mark.installation)?;
+    live.tags.contains_key(names::TRASH).then_some(other.uid)
 }
 
 fn whose(live: &BucketView, mark: &Mark) -> String {

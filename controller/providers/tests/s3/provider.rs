@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use agent_harness_model::desired::Connections;
 use agent_harness_model::id::{ObjectKey, ResourceId, ResourceKind, Uid};
-use agent_harness_model::kinds::bucket::{Action, Cors, Desired, Key, Observed, Place};
+use agent_harness_model::kinds::bucket::{Action, Bucket, Cors, Desired, Key, Observed, Place};
 use agent_harness_model::kinds::service::StoreConnection;
-use agent_harness_model::kinds::{self, Have, Resource};
+use agent_harness_model::kinds::{self, Have, Kind as _, Resource, Target, Verdict};
 use agent_harness_model::secret::Secret;
 use agent_harness_model::world::{ApplyError, Ask, Record, Seen};
 use agent_harness_providers::object_store::BucketKey;
@@ -212,6 +212,32 @@ async fn a_store_of_somebody_else_s_is_used_without_keys_and_renames() {
     world.apply(&id, Action::Trash(want.place.clone())).await.unwrap();
     world.apply(&id, Action::Purge(want.place.clone())).await.unwrap();
     assert_eq!(world.see(&id, &want).await, ABSENT);
+}
+
+/// In a store that cannot rename, what is in the trash keeps its name: its successor is told whose it is.
+#[tokio::test]
+async fn a_name_that_the_trash_holds_is_told_from_a_stranger_s() {
+    let server = Server::start();
+    let world = World::new(server.external());
+    let (old, want) = (id(1), Desired { key: None, ..want(1) });
+    let new = ResourceId { uid: Uid::new("u-99999999"), ..old.clone() };
+    world.apply(&old, Action::Create(Arc::new(want.clone()))).await.unwrap();
+    let seen = world.see(&new, &want).await;
+    assert!(matches!(seen, Seen::Known(Some(Observed::Foreign(_)))), "it lives: {seen:?}");
+    world.apply(&old, Action::Trash(want.place.clone())).await.unwrap();
+    let seen = Observed::Taken(old.uid.clone());
+    assert_eq!(world.see(&new, &want).await, Seen::Known(Some(seen.clone())));
+    let verdict = Bucket::diff(&Target::Present(Arc::new(want.clone())), &want.place, Some(&seen));
+    assert_eq!(
+        verdict,
+        Verdict::Conflict(
+            "the bucket agent-1 lies in the trash and keeps its name there; `ctl delete NAME --purge --uid u-00000001` \
+             destroys it, or choose another name (`ctl trash` says whose it is)"
+                .into()
+        )
+    );
+    world.apply(&old, Action::Purge(want.place.clone())).await.unwrap();
+    assert_eq!(world.see(&new, &want).await, ABSENT);
 }
 
 #[tokio::test]

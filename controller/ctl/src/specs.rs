@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use agent_harness_model::api::{ApplyRequest, SpecFile};
+use agent_harness_model::id::ObjectKey;
 use agent_harness_model::spec::diagnostic::{Diagnostic, arrange};
 use agent_harness_model::spec::parse::{self, Document};
 use agent_harness_model::validate::{self, LastGood};
@@ -74,6 +75,12 @@ impl Specs {
         // Bytes that are no text have a problem by now, and are not sent.
         let text = String::from_utf8_lossy(bytes).into_owned();
         self.files.push(SpecFile { name: name.to_owned(), folder, text });
+    }
+
+    /// An object that these need and that is in none of them.
+    pub fn outside(&self) -> Option<ObjectKey> {
+        let needed = self.documents.iter().flat_map(Document::refers_to);
+        needed.into_iter().find(|key| !self.documents.iter().any(|document| document.key == *key))
     }
 
     /// How many objects there are, and what is wrong with them, each by itself and all together.

@@ -90,6 +90,7 @@ fn what_is_wrong_is_shown_in_its_place() {
       |
 
     error: 1 problem in the specs
+     hint: the files are checked together: name that of stack/hello too, or the folder of them all
     --- Failed
     ");
 }

@@ -19,9 +19,15 @@ pub struct ValidateArgs {
 /// Carries it out.
 pub fn run(args: &ValidateArgs, ui: &mut Ui) -> Result {
     let specs = Specs::read(&args.files)?;
+    let outside = specs.outside();
     let (objects, problems) = specs.check();
     if let Some(failure) = specs::refusal(&problems, ui) {
-        return Err(failure);
+        return Err(match outside {
+            Some(key) => failure.hint(format!(
+                "the files are checked together: name that of {key} too, or the folder of them all"
+            )),
+            None => failure,
+        });
     }
     let objects = match objects {
         1 => "1 object is valid".to_owned(),

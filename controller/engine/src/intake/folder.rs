@@ -74,8 +74,10 @@ pub fn read(folder: &Path, path: &Path) -> Option<FileRead> {
         Some(FileRead::Bad(Diagnostic::file(name.as_str(), what).help(help)))
     };
     let failed = |error: &fs::FsError| {
+        // The file is named beside it.
+        let fs::FsError { op, source, .. } = error;
         bad(
-            chain(error),
+            format!("cannot {op} it{}: {source}", fs::remedy(error.kind())),
             "the last good version of what it holds stays in force until it can be read",
         )
     };

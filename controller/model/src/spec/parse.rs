@@ -142,8 +142,8 @@ fn text<'a>(file: &str, bytes: &'a [u8]) -> Result<&'a str, Diagnostic> {
     if bytes.len() as u64 > MAX_FILE {
         return Err(too_large(file, bytes.len() as u64));
     }
-    let not_text = |what: String| {
-        Err(Diagnostic::file(file, format!("the file is not UTF-8 text: {what}"))
+    let not_text = |text: &str, what: String| {
+        Err(Diagnostic::file(file, format!("the file is not {text}: {what}"))
             .help("a spec file is YAML; save it as UTF-8"))
     };
     let text = match std::str::from_utf8(bytes) {
@@ -151,12 +151,15 @@ fn text<'a>(file: &str, bytes: &'a [u8]) -> Result<&'a str, Diagnostic> {
         Err(error) => {
             let at = error.valid_up_to();
             let line = String::from_utf8_lossy(&bytes[..at]).matches('\n').count() + 1;
-            return not_text(format!("byte {at} (line {line}) is 0x{:02x}", bytes[at]));
+            return not_text(
+                "UTF-8 text",
+                format!("byte {at} (line {line}) is 0x{:02x}", bytes[at]),
+            );
         }
     };
     let control = |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t' | '\u{85}');
     if let Some((at, c)) = text.char_indices().find(|(_, c)| control(*c)) {
-        return not_text(format!("byte {at} is the control character 0x{:02x}", c as u32));
+        return not_text("text", format!("byte {at} is the control character 0x{:02x}", c as u32));
     }
     Ok(text.strip_prefix('\u{feff}').unwrap_or(text))
 }

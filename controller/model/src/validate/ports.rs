@@ -115,14 +115,23 @@ fn agent_ports(
         let other_base =
             view.spec.ports.iter().find(|(other, base)| *other != name && **base == port);
         if let Some((other, _)) = other_base {
-            let message =
-                format!("the port {port} of {who} is the base of `{other}` in the same Stack");
-            problems.push(
-                Diagnostic::at(place.clone(), message)
-                    .related(format!("`{other}` is here"), view.node.value_place(&["ports", other]))
-                    .help("choose another `id`, or move the bases further apart")
-                    .of(key.clone()),
-            );
+            let problem = if view.document.node.find(&["spec", "ports", other]).is_some() {
+                // Its own edit, and no choice of the Stack's.
+                Diagnostic::at(
+                    own_place(view, other),
+                    format!("the base {port} of `{other}` is the port of {who}"),
+                )
+                .related(format!("`{name}` has the base {base}, plus {id} × {stride}"), base_place)
+                .help(format!("choose another base for `{other}`"))
+            } else {
+                Diagnostic::at(
+                    place.clone(),
+                    format!("the port {port} of {who} is the base of `{other}` in the same Stack"),
+                )
+                .related(format!("`{other}` is here"), view.node.value_place(&["ports", other]))
+                .help("choose another `id`, or move the bases further apart")
+            };
+            problems.push(problem.of(key.clone()));
         } else if let Some(owner) = taken.get(&port).or_else(|| mine.get(&port)) {
             problems.push(
                 clash(&place, &who, port, owner)

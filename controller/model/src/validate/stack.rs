@@ -230,11 +230,10 @@ fn circle_of_steps(lint: &mut Lint<'_>, base: &[&str], steps: &Ordered<Step>, fo
 }
 
 fn circle(lint: &mut Lint<'_>, path: &[&str], what: &str, found: &[&str]) {
-    let message = if found.len() == 2 {
-        format!("`{}` waits for itself", found[0])
-    } else {
-        format!("these {what} wait for each other: {}", found.join(" → "))
-    };
+    if found.len() == 2 {
+        return lint.key(path, format!("`{}` waits for itself", found[0]), "remove this");
+    }
+    let message = format!("these {what} wait for each other: {}", found.join(" → "));
     lint.key(path, message, "remove one of these `after`");
 }
 

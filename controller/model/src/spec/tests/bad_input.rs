@@ -413,7 +413,7 @@ fn binary_files() {
     "#);
     let nul = parse("specs/tool.yaml", b"kind: \0");
     insta::assert_snapshot!(words(&nul), @r#"
-    error: the file is not UTF-8 text: byte 6 is the control character 0x00
+    error: the file is not text: byte 6 is the control character 0x00
     --> specs/tool.yaml
      = help: a spec file is YAML; save it as UTF-8
     "#);

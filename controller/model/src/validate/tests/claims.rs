@@ -83,6 +83,26 @@ fn ports_that_two_claim() {
 }
 
 #[test]
+fn a_base_of_the_agent_s_own_is_told_from_the_stack_s() {
+    let stack = stack("{ports: {web: 3000, api: 8000}}");
+    let valid = check(vec![own(stack), agent(1, ", ports: {web: 8010}")]);
+    insta::assert_snapshot!(words(&valid), @"
+    error: the base 8010 of `web` is the port of `api` of agent/agent-1
+     --> agent-1.yaml:4:33
+      |
+    4 | spec: {stack: app, ports: {web: 8010}}
+      |                                 ^^^^
+      |
+    note: `api` has the base 8000, plus 1 × 10
+     --> stack.yaml:4:32
+      |
+    4 | spec: {ports: {web: 3000, api: 8000}}
+      |                                ^^^^
+    help: choose another base for `web`
+    ");
+}
+
+#[test]
 fn ports_past_the_last_one_and_on_another_base() {
     let valid =
         check(vec![own(stack("{ports: {web: 3000, api: 8000}}")), agent(5754, ""), agent(500, "")]);

@@ -118,8 +118,8 @@ fn what_is_wrong_comes_back_with_the_reason_at_its_top() {
     assert_eq!(controller.left(), Vec::<PathBuf>::new());
     assert_eq!(applied.lock().unwrap().len(), 2, "what is not well-formed is not sent");
     let seen = read(&seen);
-    assert!(seen.contains("#! error: unknown key `stcak` in `spec`"), "{seen}");
-    assert!(seen.contains("#! error: there is no Stack `none`"), "{seen}");
+    assert!(seen.contains("#ctl| error: unknown key `stcak` in `spec`"), "{seen}");
+    assert!(seen.contains("#ctl| error: there is no Stack `none`"), "{seen}");
     assert_eq!(seen.matches("# mine").count(), 3, "{seen}");
 }
 

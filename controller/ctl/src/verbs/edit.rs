@@ -19,8 +19,8 @@ use crate::lookup;
 use crate::ui::Ui;
 use crate::verbs::apply;
 
-/// What our own lines in an edited file begin with.
-const MARK: &str = "#! ";
+/// What our own lines in an edited file begin with, and no comment of a user's.
+const MARK: &str = "#ctl|";
 
 /// Edit an object's spec file
 ///
@@ -185,16 +185,18 @@ async fn open_editor(path: &Path) -> Result<()> {
 /// The text under a comment that says what is wrong with it.
 fn with_problem(text: &str, problem: Option<&Failure>) -> String {
     let Some(problem) = problem else { return text.to_owned() };
-    let mut shown =
-        format!("{MARK}{}\n{MARK}Close the file unchanged to give up.\n", problem.message);
-    for line in problem.diagnostics.iter().flat_map(|diagnostic| diagnostic.lines()) {
-        shown.extend([MARK, line, "\n"]);
+    let said = [problem.message.as_str(), "Close the file unchanged to give up."];
+    let diagnostics = problem.diagnostics.iter().flat_map(|diagnostic| diagnostic.lines());
+    let mut shown = String::new();
+    for line in said.into_iter().chain(diagnostics) {
+        shown.extend([format!("{MARK} {line}").trim_end(), "\n"]);
     }
     shown + text
 }
 
+/// An editor may have indented our lines, or taken the blanks at their ends.
 fn without_marks(text: &str) -> String {
-    text.split_inclusive('\n').filter(|line| !line.starts_with(MARK)).collect()
+    text.split_inclusive('\n').filter(|line| !line.trim_start().starts_with(MARK)).collect()
 }
 
 #[cfg(test)]
@@ -204,17 +206,21 @@ mod tests {
     #[test]
     fn our_own_lines_leave_again() {
         let mut failure = Failure::failed("x.yaml is not right yet");
-        failure.diagnostics.push("error: bad\n --> x.yaml:1:1".to_owned());
-        let text = "# mine\nkind: Agent\n";
+        failure.diagnostics.push("error: bad\n\n --> x.yaml:1:1".to_owned());
+        let text = "#! mine\n#!\n# ctl| mine too\nkind: Agent\n";
         let shown = with_problem(text, Some(&failure));
         insta::assert_snapshot!(shown, @"
-        #! x.yaml is not right yet
-        #! Close the file unchanged to give up.
-        #! error: bad
-        #!  --> x.yaml:1:1
-        # mine
+        #ctl| x.yaml is not right yet
+        #ctl| Close the file unchanged to give up.
+        #ctl| error: bad
+        #ctl|
+        #ctl|  --> x.yaml:1:1
+        #! mine
+        #!
+        # ctl| mine too
         kind: Agent
         ");
         assert_eq!(without_marks(&shown), text);
+        assert_eq!(without_marks(&shown.replace("#ctl", "  #ctl")), text);
     }
 }

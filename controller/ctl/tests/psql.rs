@@ -22,11 +22,34 @@ fn psql_is_told_where_to_go_and_never_the_password_as_an_argument() {
         .env("PATH", psql.parent().unwrap())
         .env("PGSERVICE", "elsewhere")
         .env("PGHOSTADDR", "10.0.0.1")
+        .env("PGSSLMODE", "verify-full")
+        .env("PGOPTIONS", "-c search_path=elsewhere")
         .args(["psql", "1", "select 'a b'", "--", "--csv"])
         .assert();
     done.success().stdout(
         "<--command>\n<select 'a b'>\n<--csv>\nPGCONNECT_TIMEOUT=10\nPGDATABASE=agent_1\nPGHOST=127.0.0.1\nPGPASSWORD=hunter2\nPGPORT=15432\nPGUSER=agent_1\n",
     );
+}
+
+/// What an agent's environment does not say is not said by the caller's.
+#[test]
+fn nothing_of_the_callers_own_connection_is_left() {
+    let some = ENVIRONMENT.into_iter().filter(|(name, _)| *name != "PGPASSWORD");
+    let controller = Controller::with_environment(&some.collect::<Vec<_>>());
+    let psql = controller.script("psql", "#!/bin/sh\n/usr/bin/env | /usr/bin/grep ^PG\nexit 0\n");
+    let ctl = || {
+        let mut ctl = controller.ctl();
+        ctl.env("PATH", psql.parent().unwrap());
+        for name in ["PGPASSWORD", "PGPASSFILE", "PGSERVICE", "PGSSLMODE", "PGSSLROOTCERT"] {
+            ctl.env(name, "mine");
+        }
+        ctl
+    };
+    for words in [&["psql", "1"][..], &["exec", "1", "--", psql.to_str().unwrap()]] {
+        let done = ctl().args(words).assert().success();
+        let said = String::from_utf8(done.get_output().stdout.clone()).unwrap();
+        assert!(said.contains("PGHOST=127.0.0.1\n") && !said.contains("=mine"), "{said}");
+    }
 }
 
 #[test]

@@ -10,6 +10,7 @@ use crate::client::Client;
 use crate::error::{Exit, Failure, Result};
 use crate::lookup;
 use crate::ui::Ui;
+use crate::verbs::psql::without_own_postgres;
 
 /// Run a command in an agent's worktree and environment
 ///
@@ -36,7 +37,9 @@ pub async fn run(args: ExecArgs, client: &Client, _: &mut Ui) -> Result {
         return Err(Failure::failed(message)
             .hint(format!("`ctl describe {}` says how it stands", args.name.name)));
     }
-    let error = Command::new(&program)
+    let mut command = Command::new(&program);
+    without_own_postgres(&mut command);
+    let error = command
         .args(words)
         .current_dir(&environment.cwd)
         .envs(&environment.variables)

@@ -60,16 +60,23 @@ fn exec(psql: &PathBuf, connection: &Connection, args: PsqlArgs) -> Failure {
     if let Some(query) = args.query {
         command.arg("--command").arg(query);
     }
-    // These would lead somewhere else.
-    for name in ["PGSERVICE", "PGHOSTADDR", "PGPASSFILE"] {
-        command.env_remove(name);
-    }
+    without_own_postgres(&mut command);
     // Without it psql waits for ever for a server that is stopped.
     if std::env::var_os(TIMEOUT).is_none() {
         command.env(TIMEOUT, query::PATIENCE.as_secs().to_string());
     }
     let error = command.args(args.args).envs(connection.variables()).exec();
     Failure::failed(format!("{}: {error}", psql.display()))
+}
+
+/// Takes what leads the caller to a database away from a command that is to reach an agent's: what that does not name,
+/// such as a password or a service, would lead it elsewhere. How long to wait is the caller's to say.
+pub(super) fn without_own_postgres(command: &mut Command) {
+    for (name, _) in std::env::vars_os() {
+        if name.as_encoded_bytes().starts_with(b"PG") && name != TIMEOUT {
+            command.env_remove(name);
+        }
+    }
 }
 
 /// The user's own psql.

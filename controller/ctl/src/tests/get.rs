@@ -1,5 +1,6 @@
 //! `ctl get`, in all its forms.
 
+use agent_harness_model::api::Object;
 use agent_harness_model::status::Phase;
 
 use super::{look, looking, world};
@@ -87,7 +88,7 @@ fn other_forms() {
     NAME      PHASE        READY  BRANCH          URLS                                                      AGE  SOURCE                 MESSAGE
     agent-1   Ready        5/5    agent/agent-1   api=http://127.0.0.1:8010 frontend=http://127.0.0.1:3010  5m   specs/agent-1.yaml:1
     agent-2   Progressing  4/5    agent/agent-2   api=http://127.0.0.1:8020 frontend=http://127.0.0.1:3020  5m   specs/agent-2.yaml:1   process/api is starting: connection refused
-    agent-10  Stalled      4/5    agent/agent-10  api=http://127.0.0.1:8100 frontend=http://127.0.0.1:3100  5m   specs/agent-10.yaml:1  port 3100 is taken by pid 4711 (node server.js)
+    agent-10  Stalled      4/5    agent/agent-10                                                            5m   specs/agent-10.yaml:1  port 3100 is taken by pid 4711 (node server.js)
     --- Done
     ");
     insta::assert_snapshot!(look(&["get", "infra/shared", "-o", "yaml"]), @r#"
@@ -225,7 +226,12 @@ fn a_url_is_shown_while_something_may_answer_there() {
             }
         })
     };
-    let shows = |object| Ctl::new().with(&["get"], looking(vec![object])).contains("http://");
+    let shows = |object: Object| {
+        let shown = [&["get"][..], &["get", "-o", "wide"]]
+            .map(|words| Ctl::new().with(words, looking(vec![object.clone()])).contains("http://"));
+        assert_eq!(shown[0], shown[1], "both tell the same");
+        shown[0]
+    };
     assert!(shows(with("Ready")) && shows(with("Running")));
     assert!(!shows(with("Missing")) && !shows(with("Exited")));
     for phase in [Phase::Stalled, Phase::Pending, Phase::Suspended, Phase::Deleting] {

@@ -265,6 +265,13 @@ fn urls() {
      hint: there are api, frontend
     --- Failed
     ");
+    let asleep = agent("agent-1", Phase::Suspended, "on holiday");
+    insta::assert_snapshot!(Ctl::new().with(&["url", "1"], looking(vec![asleep])), @"
+    http://127.0.0.1:3010
+    --- stderr
+    warning: agent/agent-1 is Suspended: nothing may answer there
+    --- Done
+    ");
     insta::assert_snapshot!(look(&["url", "infra/shared"]), @"
     --- stderr
     error: infra/shared has no URL

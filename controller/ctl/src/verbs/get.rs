@@ -110,15 +110,12 @@ fn table(ui: &Ui, objects: &[Object], wide: bool) -> Table {
         let phase = object::phase(object);
         let quiet = matches!(phase, Phase::Ready | Phase::Suspended);
         let urls = match &object.status {
+            _ if !object::is_reachable(object) => String::new(),
             Some(status) if wide => {
                 let urls = status.urls.iter().map(|(name, url)| format!("{name}={url}"));
                 urls.collect::<Vec<_>>().join(" ")
             }
-            _ => Some(object)
-                .filter(|it| object::is_reachable(it))
-                .and_then(object::url)
-                .map(|(_, url)| url.to_owned())
-                .unwrap_or_default(),
+            _ => object::url(object).map(|(_, url)| url.to_owned()).unwrap_or_default(),
         };
         let mut row = vec![
             Cell::new(Tone::Plain, name),

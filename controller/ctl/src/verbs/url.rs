@@ -32,6 +32,11 @@ pub async fn run(args: UrlArgs, client: &Client, ui: &mut Ui) -> Result {
     };
     let object = objects.first().ok_or_else(none)?;
     let urls = object.status.as_ref().map(|status| &status.urls).ok_or_else(none)?;
+    // Whoever asks for it by name gets it, for a script may be told of it long before.
+    if !urls.is_empty() && !object::is_reachable(object) {
+        let phase = object::phase(object);
+        ui.warn(&format!("{} is {phase}: nothing may answer there", args.name))?;
+    }
     if args.all {
         let mut table = Table::plain(0).column("").column("");
         for (name, url) in urls {

@@ -5,6 +5,7 @@
 
 mod edit;
 mod exec;
+mod logs;
 mod output;
 mod psql;
 mod support;

@@ -1,6 +1,6 @@
 //! `ctl logs`: what processes and setup steps wrote, several of them in the order of time.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use agent_harness_model::api::LogFile;
 use agent_harness_model::id::ObjectKey;
@@ -11,10 +11,13 @@ use regex::bytes::Regex;
 use crate::client::{Client, path};
 use crate::error::{Exit, Failure, Result};
 use crate::lookup;
+use crate::object;
 use crate::ui::{Tone, Ui};
 
 /// How often a followed log is looked at.
 const INTERVAL: Duration = Duration::from_millis(100);
+/// How often it is asked which logs there are, while some are followed.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Show logs of processes and setup steps
 ///
@@ -46,11 +49,48 @@ pub struct LogsArgs {
 
 /// Carries it out.
 pub async fn run(args: LogsArgs, client: &Client, ui: &mut Ui) -> Result {
-    let all: Vec<LogFile> = match client.get(&path(&args.name, "/logs")).await {
-        Ok(all) => all,
+    let all = list(&args, client, ui).await?;
+    let files = match check(&args, &all) {
+        Ok(()) => chosen(&args, all),
+        Err(failure) if !args.follow || !is_to_come(&args, client).await => return Err(failure),
+        Err(_) => {
+            ui.say("nothing was written yet")?;
+            Vec::new()
+        }
+    };
+    let mut shown = Shown::new(&args, ui.now());
+    let lines = shown.open(files)?;
+    if lines.iter().all(|(_, lines)| lines.is_empty()) && !args.follow {
+        ui.say("nothing was written")?;
+    }
+    shown.printer.print(ui, lines)?;
+    if !args.follow {
+        return Ok(Exit::Done);
+    }
+    // Whatever else begins to write is new from its first line on.
+    shown.from.tail = None;
+    let mut looked = Instant::now();
+    loop {
+        tokio::time::sleep(INTERVAL).await;
+        let mut lines = shown.next_lines()?;
+        if looked.elapsed() >= LOOK {
+            // Where the controller does not run just now, nothing new is started either.
+            if let Ok(all) = client.get::<Vec<LogFile>>(&path(&args.name, "/logs")).await {
+                lines.extend(shown.open(chosen(&args, all))?);
+            }
+            looked = Instant::now();
+        }
+        shown.printer.print(ui, lines)?;
+    }
+}
+
+/// The logs that there are.
+async fn list(args: &LogsArgs, client: &Client, ui: &mut Ui) -> Result<Vec<LogFile>> {
+    match client.get(&path(&args.name, "/logs")).await {
+        Ok(all) => Ok(all),
         Err(error) if error.is_absent() => {
             lookup::object(client, &args.name).await?;
-            return Err(error.into());
+            Err(error.into())
         }
         // Processes outlive the controller, and so do their logs.
         Err(error) if error.is_down() => {
@@ -59,62 +99,39 @@ pub async fn run(args: LogsArgs, client: &Client, ui: &mut Ui) -> Result {
                 return Err(error.into());
             }
             ui.warn("the controller does not run; its agents may, and these are their logs")?;
-            logs
+            Ok(logs)
         }
-        Err(error) => return Err(error.into()),
-    };
-    let files = select(&args, all)?;
-    let from = From {
-        tail: args.tail.filter(|_| args.grep.is_none()),
-        since_ms: args.since.map(|since| before(ui.now(), since.0)),
-    };
-    let names: Vec<&str> = files.iter().map(|file| file.name.as_str()).collect();
-    let printer = Printer::new(&args, &names);
-    let mut followers = Vec::new();
-    let mut lines = Vec::new();
-    for (index, file) in files.iter().enumerate() {
-        let (follower, mut new) = Follower::open(&file.path, from)
-            .map_err(|error| Failure::failed(format!("{}: {error}", file.path.display())))?;
-        if let Some(regex) = &args.grep {
-            new.retain(|line| regex.is_match(&line.text));
-            let excess = args.tail.map_or(0, |tail| new.len().saturating_sub(tail));
-            new.drain(..excess);
-        }
-        lines.push((index, new));
-        followers.push((file, follower));
-    }
-    if lines.iter().all(|(_, lines)| lines.is_empty()) && !args.follow {
-        ui.say("nothing was written")?;
-    }
-    printer.print(ui, lines)?;
-    if !args.follow {
-        return Ok(Exit::Done);
-    }
-    loop {
-        tokio::time::sleep(INTERVAL).await;
-        let mut lines = Vec::new();
-        for (index, (file, follower)) in followers.iter_mut().enumerate() {
-            let new = follower
-                .next_lines()
-                .map_err(|error| Failure::failed(format!("{}: {error}", file.path.display())))?;
-            lines.push((index, new));
-        }
-        printer.print(ui, lines)?;
+        Err(error) => Err(error.into()),
     }
 }
 
-/// The logs that were named, else those of the processes, else all.
-fn select(args: &LogsArgs, all: Vec<LogFile>) -> Result<Vec<LogFile>> {
+/// That the logs that were named are there, or any.
+fn check(args: &LogsArgs, all: &[LogFile]) -> Result<()> {
     if all.is_empty() {
         return Err(Failure::failed(format!("{} has no logs yet", args.name)));
     }
     let names = || all.iter().map(|file| file.name.as_str()).collect::<Vec<_>>().join(", ");
-    for name in &args.logs {
-        if !all.iter().any(|file| file.name == *name) {
-            return Err(Failure::failed(format!("{} has no log `{name}`", args.name))
-                .hint(format!("there are {}", names())));
-        }
+    match args.logs.iter().find(|name| !all.iter().any(|file| file.name == **name)) {
+        Some(name) => Err(Failure::failed(format!("{} has no log `{name}`", args.name))
+            .hint(format!("there are {}", names()))),
+        None => Ok(()),
     }
+}
+
+/// Whether what is not written yet may be: nobody looked at the object as it is now, or what was named is a part of it.
+async fn is_to_come(args: &LogsArgs, client: &Client) -> bool {
+    let Ok(object) = lookup::object(client, &args.name).await else { return false };
+    let Some(status) = object.status.as_ref().filter(|_| object::is_current(&object)) else {
+        return true;
+    };
+    args.logs.iter().all(|name| {
+        let of_process = format!("process/{name}");
+        [name, &of_process].into_iter().any(|local| status.resources.contains_key(local))
+    })
+}
+
+/// The logs that were named, else those of the processes, else all.
+fn chosen(args: &LogsArgs, all: Vec<LogFile>) -> Vec<LogFile> {
     let any_process = all.iter().any(|file| !file.name.contains('/'));
     let wanted = |file: &LogFile| {
         if args.logs.is_empty() {
@@ -123,7 +140,59 @@ fn select(args: &LogsArgs, all: Vec<LogFile>) -> Result<Vec<LogFile>> {
             args.logs.contains(&file.name)
         }
     };
-    Ok(all.into_iter().filter(wanted).collect())
+    all.into_iter().filter(wanted).collect()
+}
+
+/// The logs that are shown, and how far they were read.
+struct Shown<'a> {
+    args: &'a LogsArgs,
+    from: From,
+    printer: Printer<'a>,
+    /// By the place of the log's name in the printer's.
+    followers: Vec<(LogFile, Follower)>,
+}
+
+impl<'a> Shown<'a> {
+    fn new(args: &'a LogsArgs, now: Timestamp) -> Self {
+        let from = From {
+            tail: args.tail.filter(|_| args.grep.is_none()),
+            since_ms: args.since.map(|since| before(now, since.0)),
+        };
+        Self { args, from, printer: Printer::new(args), followers: Vec::new() }
+    }
+
+    /// Opens the logs that are not shown yet; their lines so far.
+    fn open(&mut self, files: Vec<LogFile>) -> Result<Vec<(usize, Vec<Line>)>> {
+        let mut lines = Vec::new();
+        for file in files {
+            if self.printer.names.contains(&file.name) {
+                continue;
+            }
+            let (follower, mut new) =
+                Follower::open(&file.path, self.from).map_err(|error| failed(&file, &error))?;
+            if let Some(regex) = &self.args.grep {
+                new.retain(|line| regex.is_match(&line.text));
+                let excess = self.args.tail.map_or(0, |tail| new.len().saturating_sub(tail));
+                new.drain(..excess);
+            }
+            lines.push((self.printer.add(&file.name), new));
+            self.followers.push((file, follower));
+        }
+        Ok(lines)
+    }
+
+    /// What was written since the last call.
+    fn next_lines(&mut self) -> Result<Vec<(usize, Vec<Line>)>> {
+        let next = |(index, (file, follower)): (usize, &mut (LogFile, Follower))| {
+            let lines = follower.next_lines().map_err(|error| failed(file, &error))?;
+            Ok((index, lines))
+        };
+        self.followers.iter_mut().enumerate().map(next).collect()
+    }
+}
+
+fn failed(file: &LogFile, error: &std::io::Error) -> Failure {
+    Failure::failed(format!("{}: {error}", file.path.display()))
 }
 
 fn before(now: Timestamp, span: Duration) -> u64 {
@@ -133,16 +202,23 @@ fn before(now: Timestamp, span: Duration) -> u64 {
 
 /// How lines are printed.
 struct Printer<'a> {
-    names: &'a [&'a str],
+    names: Vec<String>,
     width: usize,
     grep: Option<&'a Regex>,
     timestamps: bool,
 }
 
 impl<'a> Printer<'a> {
-    fn new(args: &'a LogsArgs, names: &'a [&'a str]) -> Self {
-        let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
-        Self { names, width, grep: args.grep.as_ref(), timestamps: args.timestamps }
+    fn new(args: &'a LogsArgs) -> Self {
+        let grep = args.grep.as_ref();
+        Self { names: Vec::new(), width: 0, grep, timestamps: args.timestamps }
+    }
+
+    /// Adds a log; the number by which its lines are printed.
+    fn add(&mut self, name: &str) -> usize {
+        self.width = self.width.max(name.chars().count());
+        self.names.push(name.to_owned());
+        self.names.len() - 1
     }
 
     /// Prints the lines of several logs in the order of time.

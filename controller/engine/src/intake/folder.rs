@@ -135,10 +135,6 @@ fn leaves(folder: &Path, path: &Path) -> Result<bool, String> {
     Ok(!path.canonicalize().map_err(broken)?.starts_with(inside))
 }
 
-fn chain(error: &fs::FsError) -> String {
-    format!("{error}: {}", error.source)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

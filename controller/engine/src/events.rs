@@ -11,6 +11,7 @@ use agent_harness_model::layout;
 use agent_harness_providers::fs::{self, FsError};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::TryRecvError;
 
 /// Events that are kept per object.
 pub const KEPT: usize = 100;
@@ -18,17 +19,29 @@ pub const KEPT: usize = 100;
 /// A repeated event is written to disk at most this often; in memory it counts at once.
 const REPEAT_WRITE: SignedDuration = SignedDuration::from_secs(60);
 
+/// News that somebody who follows may be behind with, before he has to look at what is kept.
+const AHEAD: usize = 256;
+
 /// The events of all objects.
 #[derive(Debug)]
 pub struct Events {
     folder: PathBuf,
-    history: Mutex<BTreeMap<ObjectKey, History>>,
-    news: broadcast::Sender<Event>,
+    all: Mutex<All>,
+    news: broadcast::Sender<(u64, Event)>,
+}
+
+#[derive(Debug, Default)]
+struct All {
+    history: BTreeMap<ObjectKey, History>,
+    /// How many times something happened since the start: its number for those who follow.
+    last: u64,
 }
 
 #[derive(Debug, Default)]
 struct History {
     events: VecDeque<Event>,
+    /// The number of each of them; a repeated one has that of the last time.
+    numbers: VecDeque<u64>,
     written: Option<Timestamp>,
 }
 
@@ -37,7 +50,7 @@ impl Events {
     pub fn open(state: &Path) -> Result<Self, FsError> {
         let folder = state.join(layout::EVENTS);
         fs::create_dir_all(&folder, 0o700)?;
-        let mut history: BTreeMap<ObjectKey, History> = BTreeMap::new();
+        let mut all = All::default();
         for path in fs::list_dir(&folder)? {
             if path.extension().is_none_or(|ending| ending != "json") {
                 continue;
@@ -54,10 +67,11 @@ impl Events {
                 }
             };
             if let Some(key) = events.front().map(|event| event.object.clone()) {
-                history.insert(key, History { events, written: None });
+                let numbers = events.iter().map(|_| 0).collect();
+                all.history.insert(key, History { events, numbers, written: None });
             }
         }
-        Ok(Self { folder, history: Mutex::new(history), news: broadcast::channel(256).0 })
+        Ok(Self { folder, all: Mutex::new(all), news: broadcast::channel(AHEAD).0 })
     }
 
     /// Notes that something happened. The same as the last time only counts up.
@@ -71,10 +85,13 @@ impl Events {
     ) {
         let message = message.into();
         let mut all = self.lock();
-        let history = all.entry(object.clone()).or_default();
+        all.last += 1;
+        let number = all.last;
+        let history = all.history.entry(object.clone()).or_default();
         let same = |event: &Event| event.reason == reason && event.message == message;
         let repeated = history.events.back().is_some_and(same);
         if repeated {
+            history.numbers.pop_back();
             if let Some(last) = history.events.back_mut() {
                 last.count = last.count.saturating_add(1);
                 last.time = now;
@@ -90,8 +107,10 @@ impl Events {
             });
             while history.events.len() > KEPT {
                 history.events.pop_front();
+                history.numbers.pop_front();
             }
         }
+        history.numbers.push_back(number);
         let due = history.written.is_none_or(|at| now.duration_since(at) >= REPEAT_WRITE);
         if !repeated || due {
             history.written = Some(now);
@@ -99,7 +118,7 @@ impl Events {
         }
         if let Some(event) = history.events.back() {
             // Nobody listening is fine.
-            let _ = self.news.send(event.clone());
+            let _ = self.news.send((number, event.clone()));
         }
     }
 
@@ -107,7 +126,7 @@ impl Events {
     /// be asked for as long as it could have been brought back.
     pub fn forget(&self, exists: impl Fn(&ObjectKey) -> bool, before: Timestamp) {
         let mut all = self.lock();
-        all.retain(|key, history| {
+        all.history.retain(|key, history| {
             let old = history.events.back().is_none_or(|event| event.time < before);
             if exists(key) || !old {
                 return true;
@@ -139,22 +158,98 @@ impl Events {
 
     /// What happened so far to one object or to all, oldest first.
     pub fn list(&self, object: Option<&ObjectKey>) -> Vec<Event> {
+        self.lock().list(object)
+    }
+
+    /// What happened so far to one object or to all, and what happens from now on, without a gap between.
+    pub fn follow(&self, object: Option<&ObjectKey>) -> (Vec<Event>, Following<'_>) {
+        let news = self.news.subscribe();
         let all = self.lock();
-        let wanted = all.iter().filter(|(key, _)| object.is_none_or(|object| object == *key));
-        let mut events: Vec<_> =
-            wanted.flat_map(|(_, history)| history.events.iter().cloned()).collect();
+        let (past, seen) = (all.list(object), all.last);
+        let object = object.cloned();
+        (past, Following { events: self, object, news, seen, late: VecDeque::new() })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, All> {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl All {
+    /// Oldest first.
+    fn list(&self, object: Option<&ObjectKey>) -> Vec<Event> {
+        let mut events: Vec<_> = self.of(object).map(|(_, event)| event.clone()).collect();
         events.sort_by_key(|event| event.time);
         events
     }
 
-    /// What happened so far, and a channel of what happens from now on, without a gap between.
-    pub fn follow(&self, object: Option<&ObjectKey>) -> (Vec<Event>, broadcast::Receiver<Event>) {
-        let news = self.news.subscribe();
-        (self.list(object), news)
+    fn of(&self, object: Option<&ObjectKey>) -> impl Iterator<Item = (u64, &Event)> {
+        self.history
+            .iter()
+            .filter(move |(key, _)| object.is_none_or(|object| object == *key))
+            .flat_map(|(_, history)| history.numbers.iter().copied().zip(&history.events))
+    }
+}
+
+/// What happens from now on. Whoever falls behind is given what is kept of what he missed: of something that was
+/// repeated meanwhile the last time.
+pub struct Following<'a> {
+    events: &'a Events,
+    object: Option<ObjectKey>,
+    news: broadcast::Receiver<(u64, Event)>,
+    /// The number of the last event that was given, or passed over.
+    seen: u64,
+    /// What was missed, and is given first.
+    late: VecDeque<Event>,
+}
+
+impl Following<'_> {
+    /// The next event. May be dropped while it waits: nothing is lost with it.
+    pub async fn next(&mut self) -> Event {
+        loop {
+            if let Some(event) = self.late.pop_front() {
+                return event;
+            }
+            let heard = self.news.recv().await;
+            if let Some(event) = self.take(heard.map_err(|_| ())) {
+                return event;
+            }
+        }
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<ObjectKey, History>> {
-        self.history.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The next event that happened already.
+    pub fn try_next(&mut self) -> Option<Event> {
+        loop {
+            if let Some(event) = self.late.pop_front() {
+                return Some(event);
+            }
+            let heard = match self.news.try_recv() {
+                Err(TryRecvError::Empty | TryRecvError::Closed) => return None,
+                Err(TryRecvError::Lagged(_)) => Err(()),
+                Ok(heard) => Ok(heard),
+            };
+            if let Some(event) = self.take(heard) {
+                return Some(event);
+            }
+        }
+    }
+
+    /// What was heard, if it is news and asked for; an error: something was missed.
+    fn take(&mut self, heard: Result<(u64, Event), ()>) -> Option<Event> {
+        let Ok((number, event)) = heard else {
+            let all = self.events.lock();
+            let missed = all.of(self.object.as_ref()).filter(|(number, _)| *number > self.seen);
+            let mut missed: Vec<_> = missed.collect();
+            missed.sort_by_key(|(number, _)| *number);
+            self.late.extend(missed.into_iter().map(|(_, event)| event.clone()));
+            self.seen = all.last;
+            return None;
+        };
+        if number <= self.seen {
+            return None;
+        }
+        self.seen = number;
+        self.object.as_ref().is_none_or(|object| *object == event.object).then_some(event)
     }
 }
 
@@ -178,6 +273,48 @@ mod tests {
             assert!(events.list(Some(&gone)).is_empty());
             assert_eq!(events.list(Some(&here)).len(), 1);
         }
+    }
+
+    #[tokio::test]
+    async fn whoever_falls_behind_misses_nothing_and_hears_nothing_twice() {
+        let state = tempfile::tempdir().unwrap();
+        let events = Events::open(state.path()).unwrap();
+        let keys: Vec<_> =
+            (0..10).map(|number| ObjectKey::agent(format!("agent-{number}"))).collect();
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let record = |key: &ObjectKey, text: &str| {
+            events.record(key, Severity::Normal, "Step", text, at(1));
+        };
+        record(&keys[0], "before");
+        let (past, mut all) = events.follow(None);
+        let (_, mut one) = events.follow(Some(&keys[3]));
+        assert_eq!(past.len(), 1);
+        record(&keys[0], "first");
+        assert_eq!(all.next().await.message, "first");
+        // Many more than the channel holds, of as many objects as keep them all.
+        let mut expected = Vec::new();
+        for number in 0..AHEAD * 2 {
+            let key = &keys[number % keys.len()];
+            record(key, &format!("step {number}"));
+            expected.push((key.clone(), format!("step {number}"), 1));
+        }
+        // The same again counts up, and is told once.
+        record(&keys[9], "last");
+        record(&keys[9], "last");
+        expected.push((keys[9].clone(), "last".to_owned(), 2));
+        let said = |event: Event| (event.object, event.message, event.count);
+        let mut heard = Vec::new();
+        while heard.len() < expected.len() {
+            heard.push(said(all.next().await));
+        }
+        assert_eq!(heard, expected);
+        assert_eq!(all.try_next(), None);
+        record(&keys[0], "after");
+        assert_eq!(all.next().await.message, "after");
+
+        let of_one = expected.into_iter().filter(|(key, ..)| *key == keys[3]);
+        let heard: Vec<_> = std::iter::from_fn(|| one.try_next()).map(said).collect();
+        assert_eq!(heard, of_one.collect::<Vec<_>>());
     }
 
     #[test]

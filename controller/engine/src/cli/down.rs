@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use agent_harness_model::api::Event;
@@ -100,15 +101,23 @@ fn is_used(state: &Path, named: bool) -> Result<bool, ExitCode> {
 
 /// Ends everything by itself.
 async fn alone(engine: Engine<Host>, purge: bool) -> Result<(), ExitCode> {
-    let mut news = engine.core().events.follow(None).1;
-    let telling = tokio::spawn(async move {
-        while let Ok(event) = news.recv().await {
-            tell(&event);
+    let core = Arc::clone(engine.core());
+    let mut news = core.events.follow(None).1;
+    let work = async {
+        let result = engine.down(purge).await;
+        engine.stop().await;
+        result
+    };
+    tokio::pin!(work);
+    let result = loop {
+        tokio::select! {
+            result = &mut work => break result,
+            event = news.next() => tell(&event),
         }
-    });
-    let result = engine.down(purge).await;
-    engine.stop().await;
-    telling.abort();
+    };
+    while let Some(event) = news.try_next() {
+        tell(&event);
+    }
     result.map_err(|error| say::failed(&error))
 }
 

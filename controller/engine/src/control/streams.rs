@@ -104,14 +104,8 @@ pub async fn events(
         }
         loop {
             tokio::select! {
-                event = news.recv() => match event {
-                    Ok(event) if object.as_ref().is_none_or(|object| *object == event.object) => {
-                        if send(&lines, &event).await.is_none() {
-                            return;
-                        }
-                    }
-                    Ok(_) | Err(RecvError::Lagged(_)) => {}
-                    Err(RecvError::Closed) => return,
+                event = news.next() => if send(&lines, &event).await.is_none() {
+                    return;
                 },
                 () = lines.closed() => return,
                 () = control.stop.cancelled() => return,
@@ -126,21 +120,21 @@ pub async fn down(
     State(control): State<Control>,
     Json(request): Json<DownRequest>,
 ) -> Result<Response, Refusal> {
-    let mut news = control.core.events.follow(None).1;
     let (lines, response) = stream();
     // Goes on when nobody listens any more.
     tokio::spawn(async move {
+        let mut news = control.core.events.follow(None).1;
         let work = control.outside.down(request.purge);
         tokio::pin!(work);
         let result = loop {
             tokio::select! {
                 result = &mut work => break result,
-                event = news.recv() => if let Ok(event) = event {
+                event = news.next() => {
                     let _ = send(&lines, &event).await;
-                },
+                }
             }
         };
-        while let Ok(event) = news.try_recv() {
+        while let Some(event) = news.try_next() {
             let _ = send(&lines, &event).await;
         }
         if let Err(error) = result {

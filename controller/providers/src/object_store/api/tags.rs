@@ -146,7 +146,8 @@ mod tests {
     fn a_header_is_read_and_held_to_the_limits() {
         assert_eq!(said(""), "{}");
         assert_eq!(said("a=1&b%26=%C3%BC+x&c"), r#"{"a": "1", "b&": "ü x", "c": ""}"#);
-        let many = |count: usize| (0..count).map(|it| format!("k{it}=v&")).collect::<String>();
+        let many =
+            |count: usize| (0..count).map(|it| format!("k{it}=v")).collect::<Vec<_>>().join("&");
         assert!(said(&many(10)).contains("k9"));
         let long = |key: usize, value: usize| format!("{}={}", "ü".repeat(key), "ü".repeat(value));
         assert!(said(&long(128, 256)).contains("üü"));

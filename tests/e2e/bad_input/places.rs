@@ -1,5 +1,7 @@
 //! Ports, repositories, commands, disks and folders that are not as they would have to be.
 
+#![expect(clippy::disallowed_methods, reason = "the wrapper belongs to the product")]
+
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;

@@ -49,7 +49,9 @@ pub fn missing(core: &Core) -> BTreeMap<String, Missing> {
             Some(_) => add(format!("{what} (leaving)"), leaving(core, record), false),
             None => {
                 if let Some(Missing { whys, stuck }) = not_there(core, &view, record) {
-                    whys.into_iter().for_each(|why| add(what.clone(), why, stuck));
+                    for why in whys {
+                        add(what.clone(), why, stuck);
+                    }
                 }
             }
         }

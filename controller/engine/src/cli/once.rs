@@ -84,7 +84,9 @@ async fn bring_about(core: &Core, timeout: Duration) -> End {
 fn report(core: &Core, end: Option<End>, timeout: &str) -> Result<(), ExitCode> {
     let missing = |missing: BTreeMap<String, Missing>, code: u8| {
         for (what, Missing { whys, .. }) in missing {
-            whys.iter().for_each(|why| say::word(&format!("{what}: {why}")));
+            for why in &whys {
+                say::word(&format!("{what}: {why}"));
+            }
         }
         Err(ExitCode::from(code))
     };

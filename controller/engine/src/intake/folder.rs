@@ -1,7 +1,7 @@
 //! One look at the watched folder. Unreadable is never absent: every failure is an answer of its own.
 
 use std::collections::BTreeMap;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -57,7 +57,7 @@ pub fn list(folder: &Path) -> Result<Listing, String> {
         if is_spec_name(&path) {
             if let Some(read) = read(folder, &path) {
                 let metadata = path.symlink_metadata().ok();
-                let inode = metadata.as_ref().map_or(0, |metadata| metadata.ino());
+                let inode = metadata.as_ref().map_or(0, MetadataExt::ino);
                 let modified = metadata.and_then(|metadata| metadata.modified().ok());
                 let modified = modified.unwrap_or(SystemTime::UNIX_EPOCH);
                 files.insert(path, Found { read, inode, modified });

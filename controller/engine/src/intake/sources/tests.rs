@@ -82,7 +82,7 @@ fn a_file_that_is_written_in_place_is_read_once_it_is_left_alone() {
     let listing = folder::list(case.folder.path()).unwrap();
     let after = |ms| listing.files[&path].modified + Duration::from_millis(ms);
     let wait = |case: &Case, ms| case.sources.until_still(&listing, after(ms));
-    assert_eq!(wait(&case, 30), Some(STILL - Duration::from_millis(30)));
+    assert_eq!(wait(&case, 30), Some(Duration::from_millis(70)));
     assert_eq!(wait(&case, 100), None, "left alone");
     // Whoever looks right after a write waits, and gets what was written.
     let begun = Instant::now();

@@ -78,7 +78,7 @@ fn agents_keep_the_generation_that_they_came_from() {
     site.edit("stack.yaml", good, "seed: {run: \"echo went wrong >&2; exit 3\"");
     site.eventually("the failure to be told", || {
         let described = site.ctl_ok(&["describe", "stack/hello"]);
-        (described.contains("went wrong") && described.contains(&place("template:"))).then_some(())
+        (described.contains("went wrong") && described.contains(&place("seed:"))).then_some(())
     });
     for agent in ["agent-1", "agent-2", "agent-3"] {
         assert!(site.is_ready(agent), "{agent} waits for a template that it does not need");

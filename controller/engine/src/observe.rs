@@ -31,6 +31,11 @@ pub struct Question {
 }
 
 impl Question {
+    /// Whether an answer to one of them is one to the other: what is seen may depend on what is wanted.
+    fn asks_like(&self, other: &Self) -> bool {
+        (&self.want, &self.place) == (&other.want, &other.place)
+    }
+
     /// The same, as it is asked.
     pub fn as_ask(&self) -> Ask<'_> {
         let Self { id, place, want, record } = self;
@@ -47,12 +52,19 @@ pub struct Observer<W> {
 
 #[derive(Debug, Default)]
 struct State {
-    answers: BTreeMap<ResourceId, (Instant, Seen<Option<Have>>)>,
+    answers: BTreeMap<ResourceId, Answer>,
     /// Answers to questions that were asked before are void.
     void_before: BTreeMap<ResourceId, Instant>,
     all_void_before: Option<Instant>,
     batch: Option<Batch>,
     last_asked: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Answer {
+    asked: Instant,
+    to: Question,
+    seen: Seen<Option<Have>>,
 }
 
 #[derive(Debug, Default)]
@@ -85,7 +97,9 @@ impl<W: World> Observer<W> {
             for question in questions {
                 match state.answers.get(&question.id) {
                     // What could not be seen a moment ago is worth another look.
-                    Some((at, seen @ Seen::Known(_))) if now.duration_since(*at) <= max_age => {
+                    Some(Answer { asked, to, seen: seen @ Seen::Known(_) })
+                        if now.duration_since(*asked) <= max_age && to.asks_like(&question) =>
+                    {
                         observed.insert(question.id, seen.clone());
                     }
                     _ => stale.push(question),
@@ -146,24 +160,24 @@ impl<W: World> Observer<W> {
             }
         };
         let answers: Answers = questions
-            .into_keys()
+            .keys()
             .map(|id| {
-                let seen = match observed.get(&id) {
+                let seen = match observed.get(id) {
                     Seen::Known(have) => Seen::Known(have.cloned()),
                     Seen::Unknown(why) => Seen::Unknown(why),
                 };
-                (id, seen)
+                (id.clone(), seen)
             })
             .collect();
         let mut state = self.lock();
-        for (id, seen) in &answers {
+        for (id, to) in questions {
             // Something was done about it meanwhile, or a later look was faster: good enough for those who
             // asked, for nobody else.
-            let old = state.void_before.get(id).is_some_and(|at| *at >= asked)
+            let old = state.void_before.get(&id).is_some_and(|at| *at >= asked)
                 || state.all_void_before.is_some_and(|at| at >= asked)
-                || state.answers.get(id).is_some_and(|(at, _)| *at > asked);
-            if !old {
-                state.answers.insert(id.clone(), (asked, seen.clone()));
+                || state.answers.get(&id).is_some_and(|later| later.asked > asked);
+            if let Some(seen) = answers.get(&id).filter(|_| !old).cloned() {
+                state.answers.insert(id, Answer { asked, to, seen });
             }
         }
         drop(state);
@@ -275,6 +289,19 @@ mod tests {
         observer.invalidate_all();
         observer.look(&none, vec![question("a"), question("b")], LONG).await;
         assert_eq!(*observer.world.0.lock().unwrap(), [2, 1, 2]);
+    }
+
+    #[tokio::test]
+    async fn what_is_wanted_otherwise_is_looked_at_again() {
+        let observer = Observer::new(Arc::new(Counter::default()));
+        let none = Arc::default();
+        let elsewhere = Place::Setup(setup::Place { root: "/other".into() });
+        for _ in 0..2 {
+            observer.look(&none, vec![question("a"), question("b")], LONG).await;
+            let moved = Question { place: elsewhere.clone(), ..question("a") };
+            observer.look(&none, vec![moved, question("b")], LONG).await;
+        }
+        assert_eq!(*observer.world.0.lock().unwrap(), [2, 1, 1, 1]);
     }
 
     #[tokio::test]

@@ -67,9 +67,7 @@ fn a_running_agent_stays_as_it_is_when_its_new_place_cannot_be() {
             "agent-2.yaml",
             &agent("agent-2", &format!("  worktree: {{{worktree}}}\n")),
         );
-        // It is looked at, tried, and found to be stuck.
-        let stalled = |said: String| if said.starts_with("Stalled") { said } else { String::new() };
-        let told = until(words, || stalled(said(&site, "agent-2")));
+        let told = until(words, || said(&site, "agent-2"));
         assert_eq!(world(&site), before, "{what}");
         format!("{what}\n{told}\n")
     });

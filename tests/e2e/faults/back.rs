@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::super::harness::{Site, text};
-use super::{KILL, MOST, bucket, databases, secrets, trees};
+use super::{KILL, MOST, databases, secrets, trees};
 
 const NOTE: &str = "SELECT string_agg(body, ',') FROM note WHERE body = 'kept'";
 
@@ -41,8 +41,11 @@ fn killed_at_every_boundary_what_is_called_back_comes_whole_and_what_is_purged_g
             let died_going = site.ended_or(|site| left(site, &uid).is_empty());
             if died_going {
                 assert_eq!(site.ended_by(), Some(KILL), "{fault}");
-                site.start();
+            } else {
+                // It would die of what is made anew.
+                site.kill();
             }
+            site.start();
             site.eventually(&format!("{fault}: nothing of it to be left"), || {
                 left(&site, &uid).is_empty().then_some(())
             });
@@ -95,9 +98,7 @@ fn left(site: &Site, uid: &str) -> Vec<String> {
         left.extend(databases(site, &name));
     }
     let of_it = |name: &String| *name == "agent-2" || name.contains(short);
-    for name in site.admin().buckets().iter().filter(|name| of_it(name)) {
-        left.extend(bucket(site, name));
-    }
+    left.extend(site.admin().buckets().into_iter().filter(of_it));
     left.extend(trees(site, "worktrees/agent-2\n"));
     left.extend(trees(site, &format!("worktrees/.trash/agent-2-{short}-")));
     let trash = fs::read_dir(site.state().join("worktrees/.trash")).into_iter().flatten().flatten();

@@ -29,7 +29,8 @@ type Stamp = (u64, u64, i64, i64, i64, i64);
 pub struct Inputs(Mutex<HashMap<PathBuf, (Stamp, String)>>);
 
 impl Inputs {
-    /// The hash over all files below `root` that match one of the patterns, and below the folders that are named. No patterns: always the same.
+    /// The hash over all files below `root` that match one of the patterns, and below the folders that are named. No
+    /// patterns: always the same.
     pub fn hash(&self, root: &Path, globs: &[String]) -> Result<String, RunError> {
         let mut files = BTreeSet::new();
         for glob in globs {

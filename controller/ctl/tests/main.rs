@@ -9,3 +9,4 @@ mod logs;
 mod output;
 mod psql;
 mod support;
+mod wait;

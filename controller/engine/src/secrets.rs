@@ -1,5 +1,6 @@
 //! Secrets: made once from random bytes, kept 0600 under `STATE/secrets/NAME`, referenced by name.
-//! A user may put a value of their own there, which is closed to others when it is read. Values never leave through an error or a log.
+//! A user may put a value of their own there, which is closed to others when it is read. Values never leave through
+//! an error or a log.
 
 use std::path::{Path, PathBuf};
 

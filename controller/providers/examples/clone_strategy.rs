@@ -40,7 +40,7 @@ async fn measure(version: &str) {
         port,
         version: Some(version.to_owned()),
         bin_dir: None,
-        settings: [("autovacuum".to_owned(), "off".to_owned())].into(),
+        settings: [("autovacuum".to_owned(), "off".into())].into(),
         root: folder.path().join("server"),
         admin_password: password.clone(),
     };

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{Exit, Kind, Need, Readiness, Reversibility, Target, Verdict};
-use crate::secret::Secret;
+use crate::secret::{Secret, Text};
 
 /// The kind.
 #[derive(Debug)]
@@ -48,7 +48,7 @@ pub struct EmbeddedPostgres {
     /// Folder with `initdb` and `postgres`; looked for when `None`.
     pub bin_dir: Option<PathBuf>,
     /// Lines of `postgresql.conf`.
-    pub settings: BTreeMap<String, String>,
+    pub settings: BTreeMap<String, Text>,
     /// The data folder's parent; the harness makes it.
     pub root: PathBuf,
     /// Password of the superuser `postgres`.

@@ -69,7 +69,7 @@ fn resolve_postgres(
         for (name, value) in &embedded.settings {
             let path = ["spec", "postgres", "embedded", "settings", name.as_str()];
             let value = cx.value(value, &scope, || document.place(&path))?;
-            settings.insert(name.clone(), value.reveal().to_owned());
+            settings.insert(name.clone(), value);
         }
         let connection = PostgresConnection {
             host: "127.0.0.1".into(),
@@ -196,7 +196,7 @@ fn fingerprint(runtime: &Runtime) -> String {
             parts.push(port.to_string());
             parts.push(version.clone().unwrap_or_default());
             parts.push(format!("{bin_dir:?} {}", root.display()));
-            parts.extend(settings.iter().map(|(name, value)| format!("{name}={value}")));
+            parts.extend(settings.iter().map(|(name, value)| format!("{name}={}", value.reveal())));
         }
         Runtime::EmbeddedObjectStore(EmbeddedObjectStore {
             port,

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use agent_harness_model::id::ResourceId;
 use agent_harness_model::kinds::service::{EmbeddedPostgres, PostgresConnection, Runtime};
+use agent_harness_model::secret::Text;
 use rustix::process::Signal;
 
 use super::embedded::fetch::Progress;
@@ -112,8 +113,10 @@ impl Backend for Postgres {
         Layout::find(&want.root)?.as_ref().map_or(Ok(()), in_force::came_up)
     }
 
+    /// A setting may be one: a server names the values that it refuses.
     fn secrets(want: &EmbeddedPostgres) -> Mask {
-        Mask::of_secrets([&want.admin_password])
+        let admin = Text::Secret(want.admin_password.clone());
+        Mask::of(want.settings.values().chain([&admin]))
     }
 
     /// Whoever has another port than the one that is asked for is not reached all the same: each connection looks who

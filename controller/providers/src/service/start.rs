@@ -38,6 +38,7 @@ impl<B: Backend> Services<B> {
         let mut program = prepared.map_err(ServiceError::Server)?;
         let process = process_id(id)?;
         if let Some(words) = program.refused.take() {
+            let words = B::secrets(embedded).apply(&words);
             let runs = again || self.start_as_before(cx, id, want, embedded, &program).await?;
             return Err(refused::<B>(words, runs));
         }

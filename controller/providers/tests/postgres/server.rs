@@ -152,7 +152,7 @@ pub fn embedded_want(folder: &std::path::Path, port: u16) -> EmbeddedPostgres {
         port,
         version: None,
         bin_dir: None,
-        settings: [("fsync".to_owned(), "off".to_owned())].into(),
+        settings: [("fsync".to_owned(), "off".into())].into(),
         root: folder.join("server"),
         admin_password: Secret::new(PASSWORD),
     }

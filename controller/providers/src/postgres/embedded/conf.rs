@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use agent_harness_model::postgres::setting_problem;
+use agent_harness_model::secret::Text;
 
 use super::error::EmbeddedError;
 use super::layout::Layout;
@@ -14,10 +15,7 @@ pub const HBA: &str = "# Written by agent-harness.\n\
     host all all 127.0.0.1/32 scram-sha-256\n";
 
 /// The file with our settings. It reads in what `initdb` wrote (locale, memory sizes) first.
-pub fn render(
-    layout: &Layout,
-    settings: &BTreeMap<String, String>,
-) -> Result<String, EmbeddedError> {
+pub fn render(layout: &Layout, settings: &BTreeMap<String, Text>) -> Result<String, EmbeddedError> {
     let mut text =
         "# Written by agent-harness at each start; change `settings` in the Infra.\n".to_owned();
     let initdb = layout.data.join("postgresql.conf");
@@ -32,7 +30,7 @@ pub fn render(
         if let Some((problem, help)) = setting_problem(name) {
             return Err(EmbeddedError::BadSetting { problem, help });
         }
-        lines.push((name, value.clone()));
+        lines.push((name, value.reveal().to_owned()));
     }
     for (name, value) in lines {
         let value = value.replace('\\', "\\\\").replace('\'', "''").replace('\n', "\\n");
@@ -73,8 +71,8 @@ mod tests {
     #[test]
     fn settings_are_quoted_and_come_last() {
         let settings = BTreeMap::from([
-            ("pg_stat_statements.track".to_owned(), "all".to_owned()),
-            ("search_path".to_owned(), "it's\\here".to_owned()),
+            ("pg_stat_statements.track".to_owned(), "all".into()),
+            ("search_path".to_owned(), "it's\\here".into()),
         ]);
         assert_eq!(
             render(&layout(), &settings).unwrap(),
@@ -90,7 +88,7 @@ mod tests {
     #[test]
     fn what_keeps_the_server_closed_cannot_be_set() {
         for name in ["listen_addresses", "x\ny"] {
-            let settings = BTreeMap::from([(name.to_owned(), "*".to_owned())]);
+            let settings = BTreeMap::from([(name.to_owned(), "*".into())]);
             assert!(render(&layout(), &settings).is_err(), "{name:?}");
         }
     }

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use agent_harness_model::kinds::Readiness;
 use agent_harness_model::kinds::service::{Action, Desired, Observed, Runtime};
+use agent_harness_model::secret::{Secret, Text};
 use agent_harness_model::world::{ApplyError, Class};
 
 use super::super::server::free_port;
 use super::{Bench, ask};
 
 impl Bench {
-    fn with(&self, port: u16, fingerprint: &str, setting: (&str, &str)) -> Desired {
+    fn with(&self, port: u16, fingerprint: &str, setting: (&str, impl Into<Text>)) -> Desired {
         let mut want = self.want(port, fingerprint);
         let Runtime::EmbeddedPostgres(embedded) = &mut want.runtime else { panic!() };
         embedded.settings.insert(setting.0.into(), setting.1.into());
@@ -49,7 +50,11 @@ async fn wrong_settings_stop_no_server_that_works() {
         "PostgreSQL refuses what `postgres.embedded.settings` says: invalid value for parameter \
          \"max_connections\": \"lots\"; correct it there. The server runs with its last good settings"
     );
-    let name = bench.with(port, "f3", ("no_such_setting", "1"));
+    // A server names the value that it refuses, which a user may have put among the secrets.
+    let secret = Text::Secret(Secret::new("s3cr3t-many"));
+    let error = bench.refuse(&bench.with(port, "f3", ("max_connections", secret))).await;
+    assert!(error.message.contains("\"max_connections\": \"***\""), "{error}");
+    let name = bench.with(port, "f4", ("no_such_setting", "1"));
     let error = bench.refuse(&name).await;
     let words = "unrecognized configuration parameter \"no_such_setting\"";
     assert!(error.message.contains(words), "{error}");

@@ -167,8 +167,12 @@ mod tests {
         let mut object = crate::testing::agent("agent-1", Phase::Ready, "");
         let count = ready(&object);
         let resources = &mut object.status.as_mut().unwrap().resources;
-        let trashed =
-            ResourceStatus { state: "Trashed".into(), message: String::new(), leaving: true };
+        let trashed = ResourceStatus {
+            state: "Trashed".into(),
+            message: String::new(),
+            failed: false,
+            leaving: true,
+        };
         resources.insert("database/old".into(), trashed);
         assert_eq!(ready(&object), count);
     }

@@ -152,6 +152,7 @@ pub fn agent(name: &str, phase: Phase, message: &str) -> Object {
     let state = |state: &str, message: &str| ResourceStatus {
         state: state.to_owned(),
         message: message.to_owned(),
+        failed: false,
         leaving: false,
     };
     let api = if phase == Phase::Ready { state("Ready", "") } else { state("Running", message) };

@@ -183,7 +183,8 @@ pub struct DatabaseTemplate {
     /// `lightdash_template`.
     pub name: String,
     /// Files whose content decides whether a new generation is built, as globs relative to the
-    /// repository; a folder stands for all below it. Default: none; only the steps count. Example: `[migrations/**, seeds/**]`.
+    /// repository; a folder stands for all below it. Default: none; only the steps count. Example:
+    /// `[migrations/**, seeds/**]`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inputs: Vec<String>,
     /// Steps that fill the template, by name, in the order written. They run after the Stack's `setup`
@@ -244,7 +245,8 @@ pub struct Step {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cwd: Option<String>,
     /// Files whose change makes the step run again, as globs relative to the worktree; a folder stands
-    /// for all below it. What the controller may not read is left out. Default: none; the step runs again only when its command changes. Example: `[pnpm-lock.yaml]`.
+    /// for all below it. What the controller may not read is left out. Default: none; the step runs
+    /// again only when its command changes. Example: `[pnpm-lock.yaml]`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inputs: Vec<String>,
     /// A path relative to the worktree that the step makes; it runs again when that is missing.

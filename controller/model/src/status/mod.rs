@@ -211,6 +211,9 @@ pub struct ResourceStatus {
     /// What there is to know beyond that: why it is held, how it ended, what failed.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub message: String,
+    /// The last step about it failed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub failed: bool,
     /// It is not wanted any more: it leaves, or is kept in the trash. Nothing is missing where it is not there.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub leaving: bool,

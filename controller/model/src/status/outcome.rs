@@ -88,6 +88,7 @@ pub fn status(outcome: &Outcome<'_>, previous: Option<&Status>, now: Timestamp) 
             let mut status = seen(&have.get(id), &wanted.target);
             if let Some(Fate::Failed(error)) = fates.get(id) {
                 status.message.clone_from(&error.message);
+                status.failed = true;
             } else if let Some(hold) = held.get(id) {
                 status.message = hold.to_string();
             }
@@ -152,7 +153,7 @@ fn failing_owner<'a>(
 ) -> Option<&'a ObjectKey> {
     let Hold::Blocked { by, .. } = hold else { return None };
     let status = others.get(&by.owner).filter(|_| by.owner != id.owner)?;
-    status.tells_of_a_failure().then_some(&by.owner)
+    status.resources.values().any(|resource| resource.failed).then_some(&by.owner)
 }
 
 /// The object that has to get going before this resource can, and does not do so by itself.

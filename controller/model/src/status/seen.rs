@@ -10,8 +10,12 @@ use crate::world::Seen;
 /// One resource as it was seen, in a word and a sentence.
 pub(super) fn seen(seen: &Seen<Option<&Have>>, target: &AnyTarget) -> ResourceStatus {
     let leaving = target.leaves();
-    let say =
-        |state: &str, message: String| ResourceStatus { state: state.to_owned(), message, leaving };
+    let say = |state: &str, message: String| ResourceStatus {
+        state: state.to_owned(),
+        message,
+        failed: false,
+        leaving,
+    };
     let have = match seen {
         Seen::Unknown(why) => return say("Unknown", why.clone()),
         Seen::Known(None) => return say("Missing", String::new()),

@@ -29,7 +29,7 @@ impl Summary {
         source: Option<&str>,
     ) {
         self.unsynced = true;
-        let line = asked_for(failed(&id.local(), message), source);
+        let line = asked_for(format!("{}: {message}", id.local()), source);
         match class {
             Class::Terminal | Class::Conflict => self.stalled.push(line),
             Class::Transient | Class::Indeterminate => self.retries.push(line),
@@ -189,22 +189,6 @@ impl Summary {
                 None => (Truth::False, "NotBlocked", String::new()),
             },
         }
-    }
-}
-
-/// What is said of a resource whose step failed.
-fn failed(resource: &str, message: &str) -> String {
-    format!("{resource}: {message}")
-}
-
-impl Status {
-    /// Whether it is said that a step of the object failed.
-    pub(super) fn tells_of_a_failure(&self) -> bool {
-        let said = |kind| self.condition(kind).map_or("", |condition| condition.message.as_str());
-        [ConditionType::Progressing, ConditionType::Stalled]
-            .into_iter()
-            .flat_map(|kind| said(kind).split("; "))
-            .any(|line| self.resources.keys().any(|it| line.starts_with(&failed(it, ""))))
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
+use aws_sdk_s3::error::ProvideErrorMetadata as _;
 use tokio::runtime::Runtime;
 
 use super::harness::text;
@@ -76,15 +77,24 @@ impl Store {
         tags.into_iter().map(|tag| (tag.key, tag.value)).collect()
     }
 
-    /// Removes a bucket and everything in it.
+    /// Removes a bucket and everything in it, also what its agent writes meanwhile.
     pub fn remove(&self, bucket: &str) {
+        while !self.emptied_and_removed(bucket) {}
+    }
+
+    /// Whether the bucket could be removed once what was in it was; somebody may have written since.
+    fn emptied_and_removed(&self, bucket: &str) -> bool {
         self.runtime.block_on(async {
             let list = self.client.list_objects_v2().bucket(bucket).send().await.unwrap();
             for object in list.contents() {
                 let key = object.key().unwrap();
                 self.client.delete_object().bucket(bucket).key(key).send().await.unwrap();
             }
-            self.client.delete_bucket().bucket(bucket).send().await.unwrap();
-        });
+            match self.client.delete_bucket().bucket(bucket).send().await {
+                Ok(_) => true,
+                Err(error) if error.code() == Some("BucketNotEmpty") => false,
+                Err(error) => panic!("{error:?}"),
+            }
+        })
     }
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
-use crate::support::Controller;
+use crate::support::{Controller, agent};
 
 const SPEC: &str = "# mine
 apiVersion: agent-harness.dev/v1alpha1
@@ -37,18 +37,7 @@ fn controller(folder: &Path) -> (Controller, PathBuf, Arc<Mutex<Vec<Value>>>) {
             }
             (200, json!([{ "object": "agent/agent-1", "change": "configured", "generation": 2 }]))
         }
-        _ => (
-            200,
-            json!({
-                "apiVersion": "agent-harness.dev/v1alpha1",
-                "kind": "Agent",
-                "metadata": {
-                    "name": "agent-1", "uid": "u-12345678", "generation": 1,
-                    "creationTimestamp": "2026-11-24T11:55:00Z", "source": source,
-                },
-                "spec": {},
-            }),
-        ),
+        _ => (200, agent(&source)),
     });
     (controller, spec, applied)
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
-use crate::support::Controller;
+use crate::support::{Controller, agent};
 
 /// Killed when dropped.
 struct Running(Child);
@@ -35,18 +35,7 @@ fn what_begins_to_write_later_is_followed_too() {
     let controller = Controller::new(move |line, _| match line {
         "GET /v1/objects/agent/agent-1/logs" => (200, json!(*listed.lock().unwrap())),
         // Applied, and not looked at yet.
-        _ => (
-            200,
-            json!({
-                "apiVersion": "agent-harness.dev/v1alpha1",
-                "kind": "Agent",
-                "metadata": {
-                    "name": "agent-1", "uid": "u-12345678", "generation": 1,
-                    "creationTimestamp": "2026-11-24T11:55:00Z", "source": "a.yaml:3",
-                },
-                "spec": {},
-            }),
-        ),
+        _ => (200, agent("a.yaml:3")),
     });
     let started = Command::new(env!("CARGO_BIN_EXE_ctl"))
         .args(["logs", "-f", "1"])

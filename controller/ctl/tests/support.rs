@@ -79,6 +79,19 @@ impl Controller {
     }
 }
 
+/// agent-1 as the controller tells of it, of a source such as `a.yaml:3`; nobody has looked at it yet.
+pub fn agent(source: &str) -> Value {
+    json!({
+        "apiVersion": "agent-harness.dev/v1alpha1",
+        "kind": "Agent",
+        "metadata": {
+            "name": "agent-1", "uid": "u-12345678", "generation": 1,
+            "creationTimestamp": "2026-11-24T11:55:00Z", "source": source,
+        },
+        "spec": {},
+    })
+}
+
 /// `ctl` on a state folder.
 pub fn ctl(state: &Path) -> Command {
     let mut command = Command::cargo_bin("ctl").unwrap();

@@ -4,25 +4,18 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::{Value, json};
 
-use crate::support::Controller;
+use crate::support::{Controller, agent};
 
-fn agent(phase: &str, ready: &str, message: &str) -> Value {
-    json!({
-        "apiVersion": "agent-harness.dev/v1alpha1",
-        "kind": "Agent",
-        "metadata": {
-            "name": "agent-1", "uid": "u-12345678", "generation": 1,
-            "creationTimestamp": "2026-11-24T11:55:00Z", "source": "a.yaml:3",
-        },
-        "spec": {},
-        "status": {
-            "observedGeneration": 1, "phase": phase, "urls": {}, "ports": {}, "resources": {},
-            "conditions": [{
-                "type": "Ready", "status": ready, "reason": "R", "message": message,
-                "observedGeneration": 1, "lastTransitionTime": "2026-11-24T11:55:00Z",
-            }],
-        },
-    })
+fn standing(phase: &str, ready: &str, message: &str) -> Value {
+    let mut agent = agent("a.yaml:3");
+    agent["status"] = json!({
+        "observedGeneration": 1, "phase": phase, "urls": {}, "ports": {}, "resources": {},
+        "conditions": [{
+            "type": "Ready", "status": ready, "reason": "R", "message": message,
+            "observedGeneration": 1, "lastTransitionTime": "2026-11-24T11:55:00Z",
+        }],
+    });
+    agent
 }
 
 #[test]
@@ -32,13 +25,13 @@ fn a_line_shows_how_it_stands_until_it_is_there() {
         "GET /v1/objects/agent/agent-1" => {
             // Long enough for a line to be drawn, and for a time worth telling.
             if looks.fetch_add(1, Ordering::SeqCst) < 5 {
-                (200, agent("Progressing", "False", "process/api is starting"))
+                (200, standing("Progressing", "False", "process/api is starting"))
             } else {
-                (200, agent("Ready", "True", ""))
+                (200, standing("Ready", "True", ""))
             }
         }
         "GET /v1/objects?fresh=true" => {
-            (200, json!([agent("Progressing", "False", "process/api is starting")]))
+            (200, json!([standing("Progressing", "False", "process/api is starting")]))
         }
         _ => (404, json!({ "message": "no such thing" })),
     });

@@ -11,10 +11,12 @@ use rustix::process::Signal;
 use super::*;
 
 mod holding;
+mod listening;
 mod lost;
 mod probing;
 mod provider;
 mod storm;
+mod world;
 
 /// The program `agent-shim`, built from this source.
 ///

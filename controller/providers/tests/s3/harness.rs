@@ -51,6 +51,19 @@ impl Server {
         server
     }
 
+    /// One with the buckets agent-1 and agent-2, in each of which a note names it; its administrator, and a client with
+    /// the key of agent-1.
+    pub async fn with_two_buckets() -> (Self, Client, Client) {
+        let server = Self::start();
+        let admin = server.admin();
+        for bucket in ["agent-1", "agent-2"] {
+            admin.create_bucket().bucket(bucket).send().await.unwrap();
+            put(&admin, bucket, "note", bucket).await;
+        }
+        let one = server.key("key-1", "agent-1");
+        (server, admin, one)
+    }
+
     /// Starts the process and waits until it answers.
     pub fn run(&mut self) {
         let process = Command::new(std::env::current_exe().unwrap())

@@ -8,13 +8,7 @@ use super::harness::{Server, code, get, list, put};
 
 #[tokio::test]
 async fn a_bucket_key_opens_its_own_bucket_alone() {
-    let server = Server::start();
-    let admin = server.admin();
-    for bucket in ["agent-1", "agent-2"] {
-        admin.create_bucket().bucket(bucket).send().await.unwrap();
-        put(&admin, bucket, "note", bucket).await;
-    }
-    let one = server.key("key-1", "agent-1");
+    let (_server, admin, one) = Server::with_two_buckets().await;
 
     assert_eq!(get(&one, "agent-1", "note").await, "agent-1");
     put(&one, "agent-1", "mine", "yes").await;
@@ -46,13 +40,7 @@ async fn a_bucket_key_opens_its_own_bucket_alone() {
 
 #[tokio::test]
 async fn a_bucket_key_uploads_and_removes_nothing_elsewhere() {
-    let server = Server::start();
-    let admin = server.admin();
-    for bucket in ["agent-1", "agent-2"] {
-        admin.create_bucket().bucket(bucket).send().await.unwrap();
-        put(&admin, bucket, "note", bucket).await;
-    }
-    let one = server.key("key-1", "agent-1");
+    let (_server, admin, one) = Server::with_two_buckets().await;
     let begin = |client: &Client, bucket: &str| {
         client.create_multipart_upload().bucket(bucket).key("film").send()
     };

@@ -133,13 +133,7 @@ async fn copies_and_uploads_in_parts_have_theirs() {
 
 #[tokio::test]
 async fn a_bucket_key_tags_the_objects_of_its_own_bucket_alone() {
-    let server = Server::start();
-    let admin = server.admin();
-    for bucket in ["agent-1", "agent-2"] {
-        admin.create_bucket().bucket(bucket).send().await.unwrap();
-        put(&admin, bucket, "note", bucket).await;
-    }
-    let one = server.key("key-1", "agent-1");
+    let (_server, _admin, one) = Server::with_two_buckets().await;
     let set = |bucket: &str| {
         one.put_object_tagging().bucket(bucket).key("note").tagging(tagging(&[("a", "1")])).send()
     };

@@ -190,7 +190,10 @@ pub fn add_leaving(
             Standing::Apart => {}
         }
         let over = match &record.deletion {
+            // Its volumes hold data that nobody but a purge removes.
+            Some(deletion) if id.kind == ResourceKind::Container => deletion.purge,
             Some(deletion) => deletion.purge || now >= deletion.until,
+            None if id.kind == ResourceKind::Container => false,
             None => entry.leaving_since.is_some_and(|since| now.duration_since(since) >= retention),
         };
         let Some(target) = target(id.kind, record.deletion.is_some(), over) else { continue };
@@ -212,8 +215,10 @@ pub fn goes_with_its_server(record: &ObjectRecord, place: &Place) -> bool {
     let Place::Bucket(bucket) = place else { return false };
     record.deletion.is_some()
         && record.key == ObjectKey::infra(bucket.infra.as_str())
-        && record.resources.values().any(|entry| {
-            matches!(&entry.place, Place::Service(place) if place.name == "objectStore" && place.root.is_some())
+        && record.resources.values().any(|entry| match &entry.place {
+            Place::Service(place) => place.name == "objectStore" && place.root.is_some(),
+            Place::Container(place) => place.name == "objectStore",
+            _ => false,
         })
 }
 
@@ -228,7 +233,7 @@ fn target(kind: ResourceKind, whole_object: bool, over: bool) -> Option<AnyTarge
         // Others may still be cloning from an earlier generation of a template, and it costs only disk.
         ResourceKind::Template => None,
         // A server holds what others wrote: it stops, and its data stays as long as theirs.
-        ResourceKind::Service => Some(AnyTarget::Trashed),
+        ResourceKind::Service | ResourceKind::Container => Some(AnyTarget::Trashed),
         // The object may come back with undelete: what it prepared is still prepared then.
         ResourceKind::File | ResourceKind::Setup if whole_object => Some(AnyTarget::Trashed),
         kind if holds_data(kind) => Some(AnyTarget::Trashed),

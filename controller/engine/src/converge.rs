@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use agent_harness_model::desired::DesiredObject;
 use agent_harness_model::id::{ObjectKey, ResourceId, Uid};
-use agent_harness_model::kinds::{Have, process, service};
+use agent_harness_model::kinds::{Have, container, process, service};
 use agent_harness_model::plan::{Hold, Plan, Step, StepId, plan_object};
 use agent_harness_model::status::{Outcome, status};
 use agent_harness_model::world::{Fate, Observed, Seen};
@@ -263,7 +263,11 @@ fn backoff(seen: &Seen<Option<&Have>>) -> Option<Duration> {
     match seen {
         Seen::Known(Some(
             Have::Process(process::Observed::Exited { exit, .. })
-            | Have::Service(service::Observed::Exited { exit, .. }),
+            | Have::Service(service::Observed::Exited { exit, .. })
+            | Have::Container(container::Observed::There {
+                state: container::State::Exited(exit),
+                ..
+            }),
         )) if !exit.restart_due => Some(Duration::from_millis(exit.backoff_ms.saturating_add(5))),
         _ => None,
     }

@@ -153,7 +153,7 @@ fn view(core: &Core, purge: bool) -> View {
                 _ if purge && goes_along(&entry.place) => continue,
                 _ if purge => AnyTarget::Gone,
                 ResourceKind::Process => AnyTarget::Gone,
-                ResourceKind::Service => AnyTarget::Trashed,
+                ResourceKind::Service | ResourceKind::Container => AnyTarget::Trashed,
                 _ => continue,
             };
             let place = entry.place.clone();

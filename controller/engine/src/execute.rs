@@ -21,7 +21,7 @@ use crate::world::World;
 /// How many steps of a kind run at a time, over all objects.
 #[derive(Debug)]
 pub struct Lanes {
-    lanes: [Arc<Semaphore>; 8],
+    lanes: [Arc<Semaphore>; 9],
 }
 
 impl Default for Lanes {
@@ -33,6 +33,8 @@ impl Default for Lanes {
             // Two clones of one template take less together than one after the other; more only share the disk.
             ResourceKind::Database | ResourceKind::Template => 2,
             ResourceKind::Service => cores.max(2),
+            // A pull that takes long must not keep the others out.
+            ResourceKind::Container => 4,
             // Long ones must not keep the short ones of others out.
             ResourceKind::Setup => cores.max(2) + 2,
             ResourceKind::File | ResourceKind::Bucket | ResourceKind::Process => 8,
@@ -41,8 +43,9 @@ impl Default for Lanes {
     }
 }
 
-const KINDS: [ResourceKind; 8] = [
+const KINDS: [ResourceKind; 9] = [
     ResourceKind::Service,
+    ResourceKind::Container,
     ResourceKind::Worktree,
     ResourceKind::File,
     ResourceKind::Template,

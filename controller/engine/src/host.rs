@@ -12,6 +12,7 @@ use agent_harness_model::kinds::Place;
 use agent_harness_model::layout;
 use agent_harness_model::plan::Step;
 use agent_harness_model::world::{ApplyError, Ask, Observed};
+use agent_harness_providers::docker::{self, DockerProvider, Engine};
 use agent_harness_providers::files::FilesProvider;
 use agent_harness_providers::git::GitProvider;
 use agent_harness_providers::postgres::embedded::default_cache;
@@ -36,6 +37,8 @@ pub struct Host {
     supervisor: Arc<Supervisor>,
     runner: Runner,
     report: Report,
+    pulls: docker::Report,
+    docker: Arc<Engine>,
     logs: PathBuf,
     bin: PathBuf,
     providers: Providers,
@@ -52,6 +55,7 @@ struct Providers {
     postgres: PostgresProvider,
     buckets: S3Provider,
     processes: ProcessProvider,
+    containers: DockerProvider,
     store: ObjectStoreService,
     server: PostgresService,
 }
@@ -66,22 +70,40 @@ impl Host {
         let supervisor = Arc::new(supervisor);
         let owners = Arc::new(Mutex::new(BTreeMap::new()));
         let (sender, hints) = mpsc::unbounded_channel();
-        let downloads = sender.clone();
+        let (downloads, pulls, containers) = (sender.clone(), sender.clone(), sender.clone());
         let report: Report = Arc::new(move |id, progress| {
             let (of, text, news) = (id.clone(), progress.to_string(), progress.is_news());
             // Nobody listening is fine.
             let _ = downloads.send(Hint::Progress { of, text, news });
         });
+        let pulls: docker::Report = Arc::new(move |id, progress| {
+            let (of, text, news) = (id.clone(), progress.to_string(), progress.is_news());
+            let _ = pulls.send(Hint::Progress { of, text, news });
+        });
+        let notify: docker::Notify = Arc::new(move |of| {
+            let _ = containers.send(of.map_or(Hint::All, Hint::Resource));
+        });
+        let docker = Arc::new(Engine::of_environment());
+        let containers = DockerProvider::new(Arc::clone(&docker), Arc::clone(&pulls), Some(notify));
         tokio::spawn(forward(supervisor.subscribe(), Arc::clone(&owners), sender));
         let (installation, stop) = (core.installation.clone(), core.steps.clone());
         let runner = Runner::new(&config.state, logs.clone(), installation, stop)
             .map_err(|error| StartError::Host(Box::new(error)))?;
         Ok(Self {
             installation: core.installation.clone(),
-            providers: Providers::new(&supervisor, &runner, &logs, &config.bin, &report),
+            providers: Providers::new(
+                &supervisor,
+                &runner,
+                &logs,
+                &config.bin,
+                &report,
+                containers,
+            ),
             supervisor,
             runner,
             report,
+            pulls,
+            docker,
             logs,
             bin: config.bin.clone(),
             owners,
@@ -108,6 +130,7 @@ impl Providers {
         logs: &Path,
         bin: &Path,
         report: &Report,
+        containers: DockerProvider,
     ) -> Self {
         let servers = Arc::new(Servers::default());
         let (logs, supervisor) = (logs.to_path_buf(), Arc::clone(supervisor));
@@ -118,6 +141,7 @@ impl Providers {
             postgres: PostgresProvider::new(Arc::clone(&servers), Arc::new(runner.clone())),
             buckets: S3Provider::new(),
             processes: ProcessProvider::new(Arc::clone(&supervisor), logs.clone()),
+            containers,
             server: PostgresService::new(
                 Arc::clone(&supervisor),
                 servers,
@@ -140,12 +164,13 @@ impl Providers {
         let setup = of(|ask| ask.id.kind == ResourceKind::Setup);
         let buckets = of(|ask| ask.id.kind == ResourceKind::Bucket);
         let processes = of(|ask| ask.id.kind == ResourceKind::Process);
+        let containers = of(|ask| ask.id.kind == ResourceKind::Container);
         let stores = of(is_store);
         let servers = of(is_server);
         // First: it says which process on a server's port may be shown a password.
         let servers =
             bounded("the database server", &servers, self.server.observe(cx, &servers)).await;
-        let (trees, files, setup, databases, buckets, processes, stores) = tokio::join!(
+        let (trees, files, setup, databases, buckets, processes, stores, containers) = tokio::join!(
             bounded("the repository", &trees, self.trees.observe(cx, &trees)),
             bounded("the worktree", &files, self.files.observe(cx, &files)),
             bounded("the worktree", &setup, self.setup.observe(cx, &setup)),
@@ -153,9 +178,12 @@ impl Providers {
             bounded("the object store", &buckets, self.buckets.observe(cx, &buckets)),
             bounded("the run folder", &processes, self.processes.observe(cx, &processes)),
             bounded("the object store", &stores, self.store.observe(cx, &stores)),
+            bounded("the Docker engine", &containers, self.containers.observe(cx, &containers)),
         );
         let mut observed = unknown(asks, "this version has no provider for it");
-        for part in [servers, trees, files, setup, databases, buckets, processes, stores] {
+        let parts =
+            [servers, trees, files, setup, databases, buckets, processes, stores, containers];
+        for part in parts {
             observed.merge(part);
         }
         observed
@@ -172,8 +200,9 @@ impl World for Host {
     async fn suppose(&self, connections: &Connections, asks: &[Ask<'_>]) -> Observed {
         let cx = Context::new(connections, &self.installation);
         // What a provider remembers of its last look is what its next step rests on: these forget it all.
-        let Self { supervisor, runner, logs, bin, report, .. } = self;
-        let providers = Providers::new(supervisor, runner, logs, bin, report);
+        let Self { supervisor, runner, logs, bin, report, pulls, docker, .. } = self;
+        let containers = DockerProvider::new(Arc::clone(docker), Arc::clone(pulls), None);
+        let providers = Providers::new(supervisor, runner, logs, bin, report, containers);
         Box::pin(providers.observe(&cx, asks)).await
     }
 
@@ -191,6 +220,7 @@ impl World for Host {
             }
             ResourceKind::Bucket => self.providers.buckets.apply(&cx, id, action).await,
             ResourceKind::Process => self.providers.processes.apply(&cx, id, action).await,
+            ResourceKind::Container => self.providers.containers.apply(&cx, id, action).await,
             ResourceKind::Service if id.name == "postgres" => {
                 self.providers.server.apply(&cx, id, action).await
             }

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use agent_harness_model::desired::{Desired, DesiredObject, Wanted};
 use agent_harness_model::id::{ResourceId, Uid};
-use agent_harness_model::kinds::{Action, AnyTarget, Have, Place, Resource, process, service};
+use agent_harness_model::kinds::{
+    Action, AnyTarget, Have, Place, Resource, container, process, service,
+};
 use agent_harness_model::plan::{Plan, Step, StepId};
 use agent_harness_model::world::{Fate, Observed, Seen};
 use jiff::Timestamp;
@@ -178,10 +180,12 @@ pub fn leave(
     Ok(Left::Trashed)
 }
 
-/// Forgets all that was in an embedded server whose data is gone: it went along, whoever it belonged to.
+/// Forgets all that was in a server of ours whose data is gone: it went along, whoever it belonged to.
 fn forget_with_server(ledger: &mut Ledger, server: &Place) -> Result<(), LedgerError> {
-    let Place::Service(service::Place { infra, name, root: Some(_) }) = server else {
-        return Ok(());
+    let (infra, name) = match server {
+        Place::Service(service::Place { infra, name, root: Some(_) }) => (infra, name),
+        Place::Container(container::Place { infra, name, .. }) => (infra, name),
+        _ => return Ok(()),
     };
     // A later incarnation of the Infra has taken it over, with all that is in it.
     if ledger.records().any(|record| record.resources.values().any(|it| it.place == *server)) {

@@ -202,6 +202,8 @@ impl fmt::Display for Mark {
 pub enum ResourceKind {
     /// A shared server.
     Service,
+    /// A container of the Docker engine.
+    Container,
     /// A git worktree.
     Worktree,
     /// A file rendered into a worktree.
@@ -223,6 +225,7 @@ impl ResourceKind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Service => "service",
+            Self::Container => "container",
             Self::Worktree => "worktree",
             Self::File => "file",
             Self::Template => "template",

@@ -2,6 +2,7 @@
 //!
 //! Providers observe and apply; what should be done is decided in `agent-harness-model`.
 
+pub mod docker;
 pub mod files;
 pub mod fs;
 pub mod git;

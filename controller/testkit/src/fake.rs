@@ -4,6 +4,7 @@
 //! Here is the world and what tests ask of it; what each kind of resource does is in the file of its name.
 
 mod bucket;
+mod container;
 mod database;
 mod events;
 mod file;
@@ -62,6 +63,7 @@ impl FakeWorld {
         }
         match &step.action {
             Action::Service(action) => self.service(id, action),
+            Action::Container(action) => self.container(id, action),
             Action::Worktree(action) => self.worktree(id, action),
             Action::File(action) => self.file(id, action),
             Action::Template(action) => self.template(id, action),

@@ -75,6 +75,7 @@ pub fn lies_in(place: &Place, infra: &str, server: &str) -> bool {
         Place::Template(place) => server == "postgres" && place.infra == infra,
         Place::Bucket(place) => server == "objectStore" && place.infra == infra,
         Place::Service(_)
+        | Place::Container(_)
         | Place::Worktree(_)
         | Place::File(_)
         | Place::Setup(_)
@@ -82,20 +83,27 @@ pub fn lies_in(place: &Place, infra: &str, server: &str) -> bool {
     }
 }
 
-/// Which server stands behind a key: `embedded`, or the address of somebody else's.
+/// Which server stands behind a key: `embedded`, the volumes of a container, or the address of somebody else's.
 fn runtime(document: &Document, server: &str) -> Option<String> {
     let Body::Infra(infra) = &document.body else { return None };
-    let (embedded, external) = match server {
+    let (embedded, container, external) = match server {
         "postgres" => {
             let it = infra.postgres.as_ref()?;
-            (it.embedded.is_some(), it.external.as_ref().map(|it| address(&it.url)))
+            let external = it.external.as_ref().map(|it| address(&it.url));
+            (it.embedded.is_some(), it.container.as_ref(), external)
         }
         _ => {
             let it = infra.object_store.as_ref()?;
-            (it.embedded.is_some(), it.external.as_ref().map(|it| it.endpoint.clone()))
+            let external = it.external.as_ref().map(|it| it.endpoint.clone());
+            (it.embedded.is_some(), it.container.as_ref(), external)
         }
     };
-    if embedded { Some("embedded".to_owned()) } else { external.map(|at| format!("external {at}")) }
+    if embedded {
+        return Some("embedded".to_owned());
+    }
+    // Another image or limit is the same data.
+    let container = container.map(|it| format!("container {:?}", it.volumes));
+    container.or_else(|| external.map(|at| format!("external {at}")))
 }
 
 /// Host and port of a URL: another password is no other server.

@@ -5,6 +5,7 @@
 
 pub mod bucket;
 pub mod command;
+pub mod container;
 pub mod database;
 pub mod file;
 pub mod process;
@@ -283,6 +284,7 @@ impl Place {
     pub fn is_same_thing(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Service(a), Self::Service(b)) => (&a.infra, &a.name) == (&b.infra, &b.name),
+            (Self::Container(a), Self::Container(b)) => a.container == b.container,
             (Self::Worktree(a), Self::Worktree(b)) => (&a.repo, &a.path) == (&b.repo, &b.path),
             (Self::File(a), Self::File(b)) => (&a.root, &a.path) == (&b.root, &b.path),
             (Self::Template(a), Self::Template(b)) => {
@@ -296,6 +298,7 @@ impl Place {
             (Self::Setup(_), Self::Setup(_)) | (Self::Process(_), Self::Process(_)) => true,
             (
                 Self::Service(_)
+                | Self::Container(_)
                 | Self::Worktree(_)
                 | Self::File(_)
                 | Self::Template(_)
@@ -317,6 +320,7 @@ impl Place {
 
 kinds! {
     Service => service::Service,
+    Container => container::Container,
     Worktree => worktree::Worktree,
     File => file::File,
     Template => template::Template,

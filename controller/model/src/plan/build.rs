@@ -27,7 +27,7 @@ pub(super) fn build(object: &DesiredObject, have: &Observed) -> Plan {
     // Data moves when nothing of this object uses it any more, servers stop last.
     for servers in [false, true] {
         for (id, wanted) in &object.resources {
-            let is_server = id.kind == ResourceKind::Service;
+            let is_server = matches!(id.kind, ResourceKind::Service | ResourceKind::Container);
             if id.kind != ResourceKind::Process && leaving(wanted) && is_server == servers {
                 builder.visit(id, wanted);
             }
@@ -164,7 +164,9 @@ impl<'a> Builder<'a> {
             }
             return Ok(match id.kind {
                 ResourceKind::Process => Vec::new(),
-                ResourceKind::Service => self.steps_of.values().flatten().copied().collect(),
+                ResourceKind::Service | ResourceKind::Container => {
+                    self.steps_of.values().flatten().copied().collect()
+                }
                 _ => of_processes(false).collect(),
             });
         }
@@ -315,7 +317,7 @@ fn is_to_run_again(have: &Have, need: Need) -> bool {
 /// Whether the steps of a resource, once done, are all that the need asks for.
 fn attainable(kind: ResourceKind, need: Need) -> bool {
     match kind {
-        ResourceKind::Process | ResourceKind::Service => match need {
+        ResourceKind::Process | ResourceKind::Service | ResourceKind::Container => match need {
             Need::Exists | Need::Started => true,
             Need::Ready | Need::Succeeded => false,
         },

@@ -8,7 +8,7 @@ use super::commands::{Surroundings, environment, inside, leaves};
 use super::context::{Context, needs, plain, text};
 use super::infra::{bucket_desired, postgres_service, store_service};
 use super::stack::{Generation, STEP_TIMEOUT_S, generation, seconds, setup_hash};
-use super::{Effective, Stop, agent_id, effective, names, stack, tree};
+use super::{Effective, Stop, agent_id, effective, names, services, stack, tree};
 use crate::desired::Dependency;
 use crate::hash;
 use crate::id::{ObjectKey, ResourceId, ResourceKind, Uid};
@@ -51,6 +51,7 @@ pub(super) fn resolve(cx: &mut Context<'_>, document: &Document) -> Result<(), S
     let bucket = parts.add_bucket(cx, &scope)?;
     let mut ready = tree.iter().map(|id| needs(id.clone(), Need::Exists)).collect::<Vec<_>>();
     ready.extend(files);
+    ready.extend(services::used(cx, spec.infra.as_deref(), &node));
     if let Some(tree) = &tree {
         ready.extend(add_setup(cx, &around, &spec.setup, &["setup"], "", tree, &ready)?);
     }

@@ -2,19 +2,21 @@
 
 use std::sync::Arc;
 
-use super::Stop;
+use std::collections::BTreeMap;
+
 use super::context::{Context, needs};
-use super::postgres_url;
+use super::{Stop, containers, postgres_url, services};
+use crate::desired::Dependency;
 use crate::hash;
 use crate::id::{ObjectKey, ResourceId, ResourceKind};
 use crate::kinds::service::{
     self, EmbeddedObjectStore, EmbeddedPostgres, PostgresConnection, Runtime, StoreConnection,
 };
 use crate::kinds::{Need, Resource, bucket};
-use crate::secret::Secret;
+use crate::secret::{Secret, Text};
 use crate::spec::diagnostic::Diagnostic;
 use crate::spec::parse::Document;
-use crate::spec::{BucketPolicy, Cors, InfraSpec, ObjectStore, Postgres};
+use crate::spec::{BucketPolicy, Container, Cors, InfraSpec, ObjectStore, Postgres};
 
 /// The name of the Postgres service within its Infra.
 pub(super) const POSTGRES: &str = "postgres";
@@ -34,13 +36,13 @@ pub(super) fn resolve(
     if let Some(store) = &spec.object_store {
         resolve_store(cx, document, store)?;
     }
-    Ok(())
+    services::add(cx, document, &spec.services)
 }
 
 /// A server without a runtime that this version has; validation says so first.
 fn no_runtime(document: &Document, server: &str) -> Stop {
     Diagnostic::at(document.place(&["spec", server]), format!("`{server}` has no runtime"))
-        .help("write `embedded` or `external` under it")
+        .help("write `embedded`, `container` or `external` under it")
         .into()
 }
 
@@ -55,6 +57,20 @@ pub fn server_secrets(infra: &str) -> [String; 2] {
     [POSTGRES, STORE].map(|server| server_secret(infra, server))
 }
 
+/// The administrator's password of a container whose spec sets none: made once.
+fn generated(
+    cx: &mut Context<'_>,
+    container: &Container,
+    variable: &str,
+    server: &str,
+) -> Result<BTreeMap<String, Text>, Stop> {
+    if container.env.contains_key(variable) {
+        return Ok(BTreeMap::new());
+    }
+    let secret = cx.secret(&server_secret(&cx.key.name, server))?;
+    Ok(BTreeMap::from([(variable.to_owned(), Text::Secret(secret))]))
+}
+
 fn resolve_postgres(
     cx: &mut Context<'_>,
     document: &Document,
@@ -62,10 +78,11 @@ fn resolve_postgres(
 ) -> Result<(), Stop> {
     let infra = cx.key.name.clone();
     let root = cx.folder().join(POSTGRES);
+    let mut after = Vec::new();
     let (runtime, connection, root) = if let Some(embedded) = &spec.embedded {
         let password = cx.secret(&server_secret(&infra, POSTGRES))?;
         let scope = cx.common_scope();
-        let mut settings = std::collections::BTreeMap::new();
+        let mut settings = BTreeMap::new();
         for (name, value) in &embedded.settings {
             let path = ["spec", "postgres", "embedded", "settings", name.as_str()];
             let value = cx.value(value, &scope, || document.place(&path))?;
@@ -90,6 +107,24 @@ fn resolve_postgres(
         };
         cx.object.ports.insert(POSTGRES.into(), embedded.port);
         (Runtime::EmbeddedPostgres(runtime), connection, Some(root))
+    } else if let Some(container) = &spec.container {
+        let password = "POSTGRES_PASSWORD";
+        let extra = generated(cx, container, password, POSTGRES)?;
+        let path = [POSTGRES, "container"];
+        let made = containers::add(cx, document, &path, POSTGRES, container, extra)?;
+        let (host, port) = made.port(POSTGRES, || no_runtime(document, POSTGRES))?;
+        let connection = PostgresConnection {
+            host,
+            port,
+            user: made.env("POSTGRES_USER").unwrap_or("postgres").into(),
+            password: Secret::new(made.env(password).unwrap_or_default()),
+            database: "postgres".into(),
+            sslmode: None,
+            embedded_root: None,
+        };
+        // Whether it answers is asked as soon as it runs: an engine's own check comes late.
+        after.push(needs(made.id, Need::Started));
+        (Runtime::ExternalPostgres(connection.clone()), connection, None)
     } else if let Some(external) = &spec.external {
         let scope = cx.common_scope();
         let place = || document.place(&["spec", "postgres", "external", "url"]);
@@ -109,7 +144,7 @@ fn resolve_postgres(
         return Err(no_runtime(document, POSTGRES));
     };
     cx.connections.postgres.insert(infra.clone(), connection);
-    add_service(cx, document, POSTGRES, runtime, root);
+    add_service(cx, document, POSTGRES, runtime, root, after);
     Ok(())
 }
 
@@ -120,6 +155,7 @@ fn resolve_store(
 ) -> Result<(), Stop> {
     let infra = cx.key.name.clone();
     let root = cx.folder().join(STORE);
+    let mut after = Vec::new();
     let (runtime, connection, root) = if let Some(embedded) = &spec.embedded {
         let secret_key = cx.secret(&server_secret(&infra, STORE))?;
         let access_key = "harness-root".to_owned();
@@ -134,6 +170,22 @@ fn resolve_store(
             EmbeddedObjectStore { port: embedded.port, root: root.clone(), access_key, secret_key };
         cx.object.ports.insert(OBJECT_STORE.into(), embedded.port);
         (Runtime::EmbeddedObjectStore(runtime), connection, Some(root))
+    } else if let Some(container) = &spec.container {
+        let (user, password) = ("MINIO_ROOT_USER", "MINIO_ROOT_PASSWORD");
+        let mut extra = generated(cx, container, password, STORE)?;
+        extra.insert(user.to_owned(), Text::from("minioadmin"));
+        let path = [OBJECT_STORE, "container"];
+        let made = containers::add(cx, document, &path, OBJECT_STORE, container, extra)?;
+        let (host, port) = made.port("s3", || no_runtime(document, OBJECT_STORE))?;
+        let connection = StoreConnection {
+            endpoint: format!("http://{host}:{port}"),
+            region: "us-east-1".into(),
+            access_key: made.env(user).unwrap_or_default().into(),
+            secret_key: Secret::new(made.env(password).unwrap_or_default()),
+            embedded_root: None,
+        };
+        after.push(needs(made.id, Need::Started));
+        (Runtime::ExternalObjectStore(connection.clone()), connection, None)
     } else if let Some(external) = &spec.external {
         let scope = cx.common_scope();
         let at = |key| document.place(&["spec", "objectStore", "external", key]);
@@ -151,7 +203,7 @@ fn resolve_store(
         return Err(no_runtime(document, OBJECT_STORE));
     };
     cx.connections.stores.insert(infra, connection);
-    let service = add_service(cx, document, OBJECT_STORE, runtime, root);
+    let service = add_service(cx, document, OBJECT_STORE, runtime, root, after);
     for (name, policy) in &spec.buckets {
         let id = cx.id(ResourceKind::Bucket, name);
         let place =
@@ -170,6 +222,7 @@ fn add_service(
     name: &str,
     runtime: Runtime,
     root: Option<std::path::PathBuf>,
+    after: Vec<Dependency>,
 ) -> ResourceId {
     let id = cx.id(ResourceKind::Service, name);
     let want = service::Desired {
@@ -177,7 +230,7 @@ fn add_service(
         fingerprint: fingerprint(&runtime),
         runtime,
     };
-    cx.add(&id, Resource::Service(Arc::new(want)), Vec::new(), &document.place(&["spec", name]));
+    cx.add(&id, Resource::Service(Arc::new(want)), after, &document.place(&["spec", name]));
     id
 }
 

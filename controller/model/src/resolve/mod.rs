@@ -7,6 +7,7 @@
 mod agent;
 mod alias;
 mod commands;
+mod containers;
 mod context;
 mod facts;
 mod infra;
@@ -14,6 +15,7 @@ mod merge;
 pub(crate) mod names;
 mod postgres_url;
 mod processes;
+mod services;
 mod stack;
 #[cfg(test)]
 mod tests;
@@ -29,6 +31,7 @@ use crate::spec::parse::{Body, Document};
 pub use agent::own_secrets;
 pub use alias::{NOTHING, is_alias};
 pub(crate) use commands::SECRET_IN_COMMAND;
+pub use containers::project;
 pub(crate) use context::SECRET_IN_NAME;
 pub use context::{SPEC_SECRETS, agent_id};
 pub use facts::{Facts, Need};

@@ -59,93 +59,115 @@ impl Parts<'_> {
         let own_ports = self.own_ports();
         for (name, wanted) in self.spec.processes.iter().filter(|(_, process)| process.enabled) {
             let path = ["processes", name.as_str()];
-            let command =
-                around.command(cx, &path, &wanted.run, wanted.cwd.as_deref(), &wanted.env)?;
             let ports: Vec<(String, u16)> = own_ports
                 .get(name.as_str())
                 .into_iter()
                 .flatten()
                 .filter_map(|port| Some(((*port).to_owned(), *cx.object.ports.get(*port)?)))
                 .collect();
-            let probe = match &wanted.ready {
-                None => None,
-                Some(probe) => Some(self.probe(cx, around, name, probe, &command)?),
-            };
-            if let Some(process::Probe { check: process::Check::Http { port, .. }, .. }) = &probe {
+            let all = cx.object.ports.clone();
+            let want = process(cx, around, &path, wanted, ports, &all)?;
+            if let Some(process::Probe { check: process::Check::Http { port, .. }, .. }) =
+                &want.ready
+            {
                 cx.object.urls.insert(name.clone(), format!("http://localhost:{port}"));
             }
-            let stop = wanted.stop.clone().unwrap_or_default();
-            let place = process::Place {
-                stop_signal: stop.signal.unwrap_or_else(|| "SIGTERM".into()),
-                stop_grace_ms: stop.timeout.map_or(STOP_GRACE_MS, |timeout| millis(timeout.0)),
-            };
-            let memory = wanted.memory.map(|size| size.0);
             let mut after = ready.to_vec();
-            for (other, condition) in &wanted.after {
-                let need = match condition {
-                    AfterCondition::Ready => Need::Ready,
-                    AfterCondition::Started => Need::Started,
-                    AfterCondition::Succeeded => Need::Succeeded,
-                };
-                after.push(needs(cx.id(ResourceKind::Process, other), need));
-            }
-            let want = process::Desired {
-                fingerprint: whole_hash(&command, &[format!("{ports:?} {memory:?}")]),
-                place,
-                command,
-                ports,
-                ready: probe,
-                restart: match wanted.restart {
-                    RestartPolicy::Always => process::Restart::Always,
-                    RestartPolicy::OnFailure => process::Restart::OnFailure,
-                    RestartPolicy::Never => process::Restart::Never,
-                },
-                memory,
-            };
+            after.extend(after_others(cx, wanted));
             let id = cx.id(ResourceKind::Process, name);
             cx.add(&id, Resource::Process(Arc::new(want)), after, &self.place(&path));
         }
         Ok(())
     }
+}
 
-    fn probe(
-        &self,
-        cx: &mut Context<'_>,
-        around: &Surroundings<'_>,
-        name: &str,
-        wanted: &crate::spec::Ready,
-        command: &crate::kinds::command::Command,
-    ) -> Result<process::Probe, Stop> {
-        let path = ["processes", name, "ready"];
-        let port = |name: &str, kind: &str| {
-            cx.object.ports.get(name).copied().ok_or_else(|| {
-                let names = cx.object.ports.keys().map(String::as_str);
-                let place = self.place(&[path[0], path[1], path[2], kind, "port"]);
-                Stop::from(
-                    Diagnostic::at(place, format!("there is no port `{name}`"))
-                        .help(format!("ports are: {}", crate::spec::diagnostic::list(names))),
-                )
-            })
+/// A process at `path`, which alone listens on `ports`; a probe can be of `all`.
+pub(super) fn process(
+    cx: &mut Context<'_>,
+    around: &Surroundings<'_>,
+    path: &[&str],
+    wanted: &Process,
+    ports: Vec<(String, u16)>,
+    all: &BTreeMap<String, u16>,
+) -> Result<process::Desired, Stop> {
+    let command = around.command(cx, path, &wanted.run, wanted.cwd.as_deref(), &wanted.env)?;
+    let ready = match &wanted.ready {
+        None => None,
+        Some(ready) => Some(probe(cx, around, path, ready, &command, all)?),
+    };
+    let stop = wanted.stop.clone().unwrap_or_default();
+    let place = process::Place {
+        stop_signal: stop.signal.unwrap_or_else(|| "SIGTERM".into()),
+        stop_grace_ms: stop.timeout.map_or(STOP_GRACE_MS, |timeout| millis(timeout.0)),
+    };
+    let memory = wanted.memory.map(|size| size.0);
+    Ok(process::Desired {
+        fingerprint: whole_hash(&command, &[format!("{ports:?} {memory:?}")]),
+        place,
+        command,
+        ports,
+        ready,
+        restart: match wanted.restart {
+            RestartPolicy::Always => process::Restart::Always,
+            RestartPolicy::OnFailure => process::Restart::OnFailure,
+            RestartPolicy::Never => process::Restart::Never,
+        },
+        memory,
+    })
+}
+
+/// What a process waits for among those of the same object.
+pub(super) fn after_others(cx: &Context<'_>, wanted: &Process) -> Vec<Dependency> {
+    let of = |(other, condition): (&String, &AfterCondition)| {
+        let need = match condition {
+            AfterCondition::Ready => Need::Ready,
+            AfterCondition::Started => Need::Started,
+            AfterCondition::Succeeded => Need::Succeeded,
         };
-        let check = if let Some(http) = &wanted.http {
-            let port = port(&http.port, "http")?;
-            let place = || self.place(&[path[0], path[1], path[2], "http", "path"]);
-            process::Check::Http { port, path: plain(&http.path, around.scope, place)? }
-        } else if let Some(tcp) = &wanted.tcp {
-            process::Check::Tcp { port: port(&tcp.port, "tcp")? }
-        } else if let Some(exec) = &wanted.exec {
-            let argv = around.command(cx, &path, &exec.command, None, &BTreeMap::new())?.argv;
-            process::Check::Exec(crate::kinds::command::Command { argv, ..command.clone() })
-        } else {
-            let place = self.place(&path);
-            return Err(Diagnostic::at(place, "`ready` says nothing to look at")
-                .help("write one of `http`, `tcp` and `exec`")
-                .into());
-        };
-        Ok(process::Probe {
-            check,
-            period_ms: wanted.period.map_or(READY_PERIOD_MS, |period| millis(period.0)),
-            timeout_ms: wanted.timeout.map_or(READY_TIMEOUT_MS, |timeout| millis(timeout.0)),
+        needs(cx.id(ResourceKind::Process, other), need)
+    };
+    wanted.after.iter().map(of).collect()
+}
+
+fn probe(
+    cx: &mut Context<'_>,
+    around: &Surroundings<'_>,
+    path: &[&str],
+    wanted: &crate::spec::Ready,
+    command: &crate::kinds::command::Command,
+    ports: &BTreeMap<String, u16>,
+) -> Result<process::Probe, Stop> {
+    let place = |rest: &[&str]| {
+        let path: Vec<&str> = path.iter().chain(&["ready"]).chain(rest).copied().collect();
+        around.place(&path)
+    };
+    let port = |name: &str, kind: &str| {
+        ports.get(name).copied().ok_or_else(|| {
+            let names = ports.keys().map(String::as_str);
+            Stop::from(
+                Diagnostic::at(place(&[kind, "port"]), format!("there is no port `{name}`"))
+                    .help(format!("ports are: {}", crate::spec::diagnostic::list(names))),
+            )
         })
-    }
+    };
+    let check = if let Some(http) = &wanted.http {
+        let port = port(&http.port, "http")?;
+        let path = plain(&http.path, around.scope, || place(&["http", "path"]))?;
+        process::Check::Http { port, path }
+    } else if let Some(tcp) = &wanted.tcp {
+        process::Check::Tcp { port: port(&tcp.port, "tcp")? }
+    } else if let Some(exec) = &wanted.exec {
+        let path: Vec<&str> = path.iter().chain(&["ready", "exec"]).copied().collect();
+        let argv = around.command(cx, &path, &exec.command, None, &BTreeMap::new())?.argv;
+        process::Check::Exec(crate::kinds::command::Command { argv, ..command.clone() })
+    } else {
+        return Err(Diagnostic::at(place(&[]), "`ready` says nothing to look at")
+            .help("write one of `http`, `tcp` and `exec`")
+            .into());
+    };
+    Ok(process::Probe {
+        check,
+        period_ms: wanted.period.map_or(READY_PERIOD_MS, |period| millis(period.0)),
+        timeout_ms: wanted.timeout.map_or(READY_TIMEOUT_MS, |timeout| millis(timeout.0)),
+    })
 }

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Duration, Size, Value};
+use super::{Duration, HttpProbe, Size, TcpProbe, Value};
 
-/// A container of the Docker engine, for a later version: this one runs none.
+/// A container of the Docker engine that `DOCKER_HOST` names, else of the one at `/var/run/docker.sock`.
+/// Another image, command or limit makes a new container; its volumes are kept.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Container {
@@ -29,14 +30,19 @@ pub struct Container {
     /// `{postgres: {host: 15432, container: 5432}}`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub ports: BTreeMap<String, ContainerPort>,
-    /// Where volumes go, by volume name; a key that starts with `./`, `/` or `~/` is a file or
-    /// folder of the host, relative to the spec file. Default: none. Example:
-    /// `{agent-db-data: /var/lib/postgresql/data}`.
+    /// Where volumes go, by volume name; a key that starts with `./`, `../`, `/` or `~/` is a file or
+    /// folder of the host, relative to the spec file. `:ro` after the path makes it read-only. The
+    /// engine knows a volume as `harness-INFRA_NAME`. Default: none. Example:
+    /// `{agent-db-data: /var/lib/postgresql/data, ./init.sh: /init.sh:ro}`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub volumes: BTreeMap<String, String>,
     /// How the engine finds out whether the service is well. Default: the image's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub healthcheck: Option<Healthcheck>,
+    /// How the controller finds out whether the service is well, when neither the spec nor the image has a
+    /// health check. Default: each published TCP port accepts a connection and keeps it open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ready: Option<ContainerReady>,
     /// Size of `/dev/shm`. Default: the engine's, 64Mi. Example: `256Mi`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shm_size: Option<Size>,
@@ -67,7 +73,8 @@ pub struct Container {
     /// Example: `"1000:1000"`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
-    /// The network that the container joins. Default: the harness's own.
+    /// A network that is there already and that the container joins, `host` among them. Default: one of the
+    /// Infra's own, `harness-INFRA`, in which each service is known by its name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network: Option<String>,
 }
@@ -96,6 +103,21 @@ pub struct ContainerPort {
 pub enum Protocol {
     Tcp,
     Udp,
+}
+
+/// A look at a container from the host. Exactly one of `http`, `tcp` and `smtp`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ContainerReady {
+    /// Well when a GET answers with a status from 200 to 399. Example: `{port: web, path: /livez}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub http: Option<HttpProbe>,
+    /// Well when the port accepts a connection and keeps it open. Example: `{port: web}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tcp: Option<TcpProbe>,
+    /// Well when a mail server greets on the port. Example: `{port: smtp}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub smtp: Option<TcpProbe>,
 }
 
 /// A health check that the engine runs inside the container.

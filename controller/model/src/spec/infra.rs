@@ -37,7 +37,8 @@ pub struct InfraSpec {
     /// `bucket` needs it. Example: `{embedded: {port: 19000}}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub object_store: Option<ObjectStore>,
-    /// Anything else that is shared, by name. For a later version: this one refuses them. Default: none. Example:
+    /// Anything else that is shared, by name. An agent that uses `${services.NAME.ports.PORT}` waits until that
+    /// service is ready. Default: none. Example:
     /// `{mailpit: {container: {image: axllent/mailpit, ports: {web: {host: 18025, container: 8025}}}}}`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub services: BTreeMap<String, Service>,
@@ -52,8 +53,7 @@ pub struct Postgres {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub embedded: Option<EmbeddedPostgres>,
     /// A server in a container; it publishes a port named `postgres`. The administrator is
-    /// `POSTGRES_USER` (default `postgres`) with `POSTGRES_PASSWORD` of its `env`. For a later version:
-    /// this one refuses it.
+    /// `POSTGRES_USER` (default `postgres`) with `POSTGRES_PASSWORD` of its `env` (default: a generated secret).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub container: Option<Container>,
     /// A server that somebody else runs. Example: `{url: {secret: postgres-url}}`.
@@ -121,7 +121,8 @@ pub struct ObjectStore {
     /// A store that the controller runs itself, without Docker. Example: `{port: 19000}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub embedded: Option<EmbeddedObjectStore>,
-    /// A store in a container; it publishes a port named `s3`. For a later version: this one refuses it.
+    /// A store in a container; it publishes a port named `s3`. The administrator is `MINIO_ROOT_USER` (default
+    /// `minioadmin`) with `MINIO_ROOT_PASSWORD` of its `env` (default: a generated secret).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub container: Option<Container>,
     /// A store that somebody else runs. Example: `{endpoint: "http://localhost:9000", accessKey:
@@ -206,7 +207,7 @@ pub struct Cors {
     pub max_age: Option<Duration>,
 }
 
-/// A shared service, for a later version. Exactly one of `container` and `process`.
+/// A shared service. Exactly one of `container` and `process`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Service {

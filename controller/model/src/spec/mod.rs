@@ -30,7 +30,8 @@ pub mod yaml;
 pub use agent::{Agent, AgentSpec};
 pub use command::Command;
 pub use container::{
-    Container, ContainerPort, ContainerRestart, Healthcheck, LogOptions, Protocol, Ulimit,
+    Container, ContainerPort, ContainerReady, ContainerRestart, Healthcheck, LogOptions, Protocol,
+    Ulimit,
 };
 pub use infra::{
     BucketPolicy, Cors, EmbeddedObjectStore, EmbeddedPostgres, ExternalObjectStore,

@@ -224,6 +224,7 @@ pub fn holds_data(kind: ResourceKind) -> bool {
     match kind {
         ResourceKind::Worktree | ResourceKind::Database | ResourceKind::Bucket => true,
         ResourceKind::Service
+        | ResourceKind::Container
         | ResourceKind::File
         | ResourceKind::Template
         | ResourceKind::Setup

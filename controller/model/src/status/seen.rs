@@ -2,8 +2,8 @@
 
 use super::ResourceStatus;
 use crate::kinds::{
-    AnyTarget, End, Have, Readiness, Resource, bucket, database, file, process, service, template,
-    worktree,
+    AnyTarget, End, Have, Readiness, Resource, bucket, container, database, file, process, service,
+    template, worktree,
 };
 use crate::world::Seen;
 
@@ -31,6 +31,20 @@ pub(super) fn seen(seen: &Seen<Option<&Have>>, target: &AnyTarget) -> ResourceSt
         | Have::Process(process::Observed::Exited { exit, .. }) => {
             say(if exit.end == End::Success { "Succeeded" } else { "Exited" }, exit.how.clone())
         }
+        Have::Container(container::Observed::There { state, .. }) => match state {
+            container::State::Running(Readiness::Ready) => say("Ready", String::new()),
+            container::State::Running(Readiness::NotReady(why)) => say("Running", why.clone()),
+            container::State::Created => say("Created", String::new()),
+            container::State::Restarting(how) => say("Restarting", how.clone()),
+            container::State::Paused => say("Paused", String::new()),
+            container::State::Exited(exit) => say("Exited", exit.how.clone()),
+            container::State::Removing => say("Removing", String::new()),
+        },
+        Have::Container(container::Observed::Kept(volumes)) => {
+            say("Kept", format!("volume {}", volumes.join(", ")))
+        }
+        Have::Container(container::Observed::Foreign(who)) => say("Foreign", who.clone()),
+        Have::Container(container::Observed::PortTaken(who)) => say("PortTaken", who.clone()),
         Have::Service(service::Observed::Stopped) => say("Stopped", String::new()),
         Have::Service(service::Observed::PortTaken(who))
         | Have::Process(process::Observed::PortTaken(who)) => say("PortTaken", who.clone()),

@@ -1,11 +1,10 @@
 //! An Infra by itself.
 
-use std::collections::BTreeMap;
-
+use super::container;
 use super::lint::Lint;
 use crate::postgres;
 use crate::spec::parse::Document;
-use crate::spec::{Container, InfraSpec, Ready};
+use crate::spec::{InfraSpec, Ready};
 
 /// Everything that is wrong with an Infra by itself.
 pub(super) fn check(
@@ -37,8 +36,8 @@ pub(super) fn check(
             }
         }
         if let Some(container) = &server.container {
-            check_container(&mut lint, &["postgres", "container"], container);
-            needs_port(&mut lint, &["postgres", "container"], container, "postgres");
+            container::check(&mut lint, &["postgres", "container"], container);
+            container::needs_port(&mut lint, &["postgres", "container"], container, "postgres");
         }
         if let Some(external) = &server.external {
             lint.secret(&["postgres", "external", "url"], &external.url);
@@ -50,8 +49,8 @@ pub(super) fn check(
     if let Some(store) = &spec.object_store {
         lint.exactly_one(&["objectStore"], &["embedded", "container", "external"]);
         if let Some(container) = &store.container {
-            check_container(&mut lint, &["objectStore", "container"], container);
-            needs_port(&mut lint, &["objectStore", "container"], container, "s3");
+            container::check(&mut lint, &["objectStore", "container"], container);
+            container::needs_port(&mut lint, &["objectStore", "container"], container, "s3");
         }
         if let Some(external) = &store.external {
             lint.secret(&["objectStore", "external", "accessKey"], &external.access_key);
@@ -80,29 +79,6 @@ pub(super) fn check(
         }
     }
     check_services(&mut lint, spec);
-    not_yet(&mut lint, spec);
-}
-
-/// What can be written and is not carried out by this version.
-fn not_yet(lint: &mut Lint<'_>, spec: &InfraSpec) {
-    let containers = [
-        ("postgres", spec.postgres.as_ref().is_some_and(|it| it.container.is_some())),
-        ("objectStore", spec.object_store.as_ref().is_some_and(|it| it.container.is_some())),
-    ];
-    for (server, _) in containers.into_iter().filter(|(_, set)| *set) {
-        lint.key(
-            &[server, "container"],
-            "this version runs no containers yet",
-            "use `embedded`, or `external` for a server that you run yourself",
-        );
-    }
-    for name in spec.services.keys() {
-        lint.key(
-            &["services", name],
-            "this version runs no shared services but `postgres` and `objectStore` yet",
-            "run it yourself, and write its address into the `env` of the Stack",
-        );
-    }
 }
 
 fn check_services(lint: &mut Lint<'_>, spec: &InfraSpec) {
@@ -118,7 +94,7 @@ fn check_services(lint: &mut Lint<'_>, spec: &InfraSpec) {
         }
         lint.exactly_one(&path, &["container", "process"]);
         if let Some(container) = &service.container {
-            check_container(lint, &["services", name, "container"], container);
+            container::check(lint, &["services", name, "container"], container);
             if !service.ports.is_empty() {
                 lint.key(
                     &["services", name, "ports"],
@@ -145,50 +121,5 @@ fn check_services(lint: &mut Lint<'_>, spec: &InfraSpec) {
                 lint.exactly_one(&at("http")[..4], &["http", "tcp", "exec"]);
             }
         }
-    }
-}
-
-fn check_container(lint: &mut Lint<'_>, path: &[&str], container: &Container) {
-    let join = |rest: &[&'static str]| -> Vec<String> {
-        path.iter().copied().chain(rest.iter().copied()).map(str::to_owned).collect()
-    };
-    let env = join(&["env"]);
-    let env: Vec<&str> = env.iter().map(String::as_str).collect();
-    lint.env(&env, &container.env);
-    if container.image.trim().is_empty() || container.image.contains(char::is_whitespace) {
-        let image = join(&["image"]);
-        let image: Vec<&str> = image.iter().map(String::as_str).collect();
-        lint.value(
-            &image,
-            format!("{:?} is not an image", container.image),
-            "write it by tag or digest, such as `axllent/mailpit:v1.27`",
-        );
-    }
-    let ports = join(&["ports"]);
-    let mut inside: BTreeMap<u16, &str> = BTreeMap::new();
-    for (name, port) in &container.ports {
-        let mut path: Vec<&str> = ports.iter().map(String::as_str).collect();
-        path.push(name);
-        lint.name(&path, "a port");
-        if let Some(other) = inside.insert(port.container, name) {
-            lint.key(
-                &path,
-                format!(
-                    "`{name}` and `{other}` publish the same port {} of the container",
-                    port.container
-                ),
-                "publish it once",
-            );
-        }
-    }
-}
-
-fn needs_port(lint: &mut Lint<'_>, path: &[&str], container: &Container, name: &str) {
-    if !container.ports.contains_key(name) {
-        lint.key(
-            path,
-            format!("the container publishes no port named `{name}`"),
-            format!("add it under `ports`, such as `{name}: {{host: 15432, container: 5432}}`"),
-        );
     }
 }

@@ -6,6 +6,7 @@
 
 mod agents;
 pub(crate) mod branch;
+mod container;
 pub(crate) mod files;
 mod infra;
 mod lint;

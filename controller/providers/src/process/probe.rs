@@ -21,7 +21,7 @@ use super::launch::ProcessId;
 use crate::mask::Mask;
 
 mod exec;
-mod http;
+pub mod http;
 
 pub use exec::Label;
 

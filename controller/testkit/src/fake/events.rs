@@ -2,7 +2,8 @@
 
 use agent_harness_model::id::ResourceId;
 use agent_harness_model::kinds::{
-    End, Exit, Have, Place, Readiness, bucket, database, file, process, service, template, worktree,
+    End, Exit, Have, Place, Readiness, bucket, container, database, file, process, service,
+    template, worktree,
 };
 
 use super::names::name;
@@ -18,7 +19,15 @@ impl FakeWorld {
                     *ready = Readiness::Ready;
                 }
                 Have::Service(service::Observed::Exited { exit, .. })
-                | Have::Process(process::Observed::Exited { exit, .. }) => exit.restart_due = true,
+                | Have::Process(process::Observed::Exited { exit, .. })
+                | Have::Container(container::Observed::There {
+                    state: container::State::Exited(exit),
+                    ..
+                }) => exit.restart_due = true,
+                Have::Container(container::Observed::There {
+                    state: container::State::Running(ready),
+                    ..
+                }) => *ready = Readiness::Ready,
                 _ => {}
             }
         }
@@ -41,6 +50,9 @@ impl FakeWorld {
                     *service = service::Observed::Exited { fingerprint, exit: killed() };
                 }
             }
+            Some(Have::Container(container::Observed::There { state, .. })) => {
+                *state = container::State::Exited(killed());
+            }
             Some(Have::File(file::Observed::Present { fingerprint, ours, .. })) => {
                 *fingerprint = "edited".into();
                 *ours = false;
@@ -60,6 +72,9 @@ impl FakeWorld {
             Place::Bucket(_) => Have::Bucket(bucket::Observed::Live { settings: String::new() }),
             Place::Template(_) => Have::Template(template::Observed::Complete),
             Place::Worktree(_) => Have::Worktree(worktree::Observed::Foreign("a folder".into())),
+            Place::Container(_) => {
+                Have::Container(container::Observed::Foreign("somebody's".into()))
+            }
             Place::Service(_) | Place::File(_) | Place::Setup(_) | Place::Process(_) => {
                 return false;
             }

@@ -9,6 +9,7 @@ use agent_harness_model::kinds::Place;
 pub(super) fn name(place: &Place, id: &ResourceId) -> String {
     match place {
         Place::Service(place) => format!("service:{}/{}", place.infra, place.name),
+        Place::Container(place) => format!("container:{}", place.container),
         Place::Worktree(place) => format!("worktree:{}", place.path.display()),
         Place::File(place) => format!("file:{}", place.root.join(&place.path).display()),
         Place::Template(place) => format!("database:{}/{}", place.infra, place.database),
@@ -44,6 +45,7 @@ pub(super) fn backend(place: &Place) -> &'static str {
         Place::Template(_) | Place::Database(_) => "postgres",
         Place::Bucket(_) => "objectStore",
         Place::Service(_) => "servers",
+        Place::Container(_) => "docker",
         Place::Worktree(_) | Place::File(_) | Place::Setup(_) | Place::Process(_) => "host",
     }
 }

@@ -101,21 +101,10 @@ spec:
   processes: {scheduler: {enabled: true, env: {PORT: '${ports.scheduler}'}}, frontend: {memory: 1Gi}}
 ";
 
-/// The same without what this version cannot run yet.
-fn supported(text: &str) -> String {
-    let containers = INFRA.find("    container:").zip(INFRA.find("  objectStore:"));
-    let services = INFRA.find("  services:");
-    let (Some((from, to)), Some(end)) = (containers, services) else { panic!("the text changed") };
-    text.replace(&INFRA[from..to], "    embedded: {port: 15432}\n")
-        .replace(&INFRA[end..], "")
-        .replace("${services.mailpit.ports.smtp}", "11025")
-        .replace("${services.browser.ports.web}", "13001")
-}
-
 #[test]
 fn the_whole_of_a_real_app_is_valid() {
-    let mut files = vec![("infra.yaml".to_owned(), supported(INFRA))];
-    files.push(("stack.yaml".to_owned(), supported(STACK)));
+    let mut files = vec![("infra.yaml".to_owned(), INFRA.to_owned())];
+    files.push(("stack.yaml".to_owned(), STACK.to_owned()));
     for n in 1..=5 {
         let name = format!("agent-{n}");
         let branch = format!("fix/{n}");
@@ -125,16 +114,4 @@ fn the_whole_of_a_real_app_is_valid() {
     let valid = check(files);
     assert_eq!(words(&valid), "");
     assert_eq!(valid.documents.len(), 7);
-}
-
-#[test]
-fn what_this_version_cannot_run_yet_is_said_at_once() {
-    let valid = check(vec![("infra.yaml", INFRA.to_owned())]);
-    let lines: Vec<String> =
-        valid.problems.iter().map(crate::spec::diagnostic::Diagnostic::line).collect();
-    insta::assert_snapshot!(lines.join("\n"), @"
-    infra.yaml:7:5: this version runs no containers yet; use `embedded`, or `external` for a server that you run yourself
-    infra.yaml:20:5: this version runs no shared services but `postgres` and `objectStore` yet; run it yourself, and write its address into the `env` of the Stack
-    infra.yaml:26:5: this version runs no shared services but `postgres` and `objectStore` yet; run it yourself, and write its address into the `env` of the Stack
-    ");
 }

@@ -50,6 +50,9 @@ pub struct Key {
     pub access_key: String,
     /// Secret key.
     pub secret_key: Secret,
+    /// Buckets of the Infra that it opens beside its own, where the store has to be told. Our own store knows them by
+    /// their tag.
+    pub shared: Vec<String>,
 }
 
 /// Where it is.

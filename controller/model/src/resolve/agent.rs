@@ -8,11 +8,11 @@ use super::commands::{Surroundings, environment, inside, leaves};
 use super::context::{Context, needs, plain, text};
 use super::infra::{bucket_desired, postgres_service, store_service};
 use super::stack::{Generation, STEP_TIMEOUT_S, generation, seconds, setup_hash};
+use super::store_key::{OBJECT_STORE, store_key};
 use super::{Effective, Stop, agent_id, effective, names, services, stack, tree};
 use crate::desired::Dependency;
 use crate::hash;
 use crate::id::{ObjectKey, ResourceId, ResourceKind, Uid};
-use crate::kinds::service::StoreConnection;
 use crate::kinds::{Need, Resource, bucket, database, file, setup, worktree};
 use crate::secret::Text;
 use crate::spec::diagnostic::Diagnostic;
@@ -163,22 +163,10 @@ impl Parts<'_> {
         if let Some(bucket) = &self.spec.bucket {
             let name = plain(&bucket.name, scope, || self.place(&["bucket", "name"]))?;
             let store = cx.connections.stores.get(infra).cloned().ok_or(Stop { problem: None })?;
-            let key = Self::key(cx, &store)?;
+            let key = store_key(cx, infra, &store)?;
             names::set_store(scope, &store, &name, key.as_ref());
         }
         Ok(())
-    }
-
-    /// A key of its own where the store can give one.
-    fn key(cx: &mut Context<'_>, store: &StoreConnection) -> Result<Option<bucket::Key>, Stop> {
-        if store.embedded_root.is_none() {
-            return Ok(None);
-        }
-        let secret_key = cx.secret(&own_secret(cx, OBJECT_STORE))?;
-        Ok(Some(bucket::Key {
-            access_key: format!("{}-{}", cx.key.name, cx.uid.short()),
-            secret_key,
-        }))
     }
 
     fn ports(&self) -> Result<BTreeMap<String, u16>, Stop> {
@@ -377,7 +365,7 @@ impl Parts<'_> {
         };
         let name = plain(&wanted.name, scope, || self.place(&["bucket", "name"]))?;
         let store = cx.connections.stores.get(infra).cloned().ok_or(Stop { problem: None })?;
-        let key = Self::key(cx, &store)?;
+        let key = store_key(cx, infra, &store)?;
         let place = bucket::Place {
             infra: infra.clone(),
             bucket: name.clone(),
@@ -456,12 +444,11 @@ fn unknown_generation(database: &crate::spec::Database) -> Generation {
     Generation { hash: "unknown".into(), database: name.to_owned() }
 }
 
-/// What an incarnation has a secret of its own for: its database, and its bucket.
+/// What an incarnation has a secret of its own for, beside its bucket: its database.
 const DATABASE: &str = "database";
-const OBJECT_STORE: &str = "object-store";
 
 /// How the store of secrets calls a secret of this incarnation.
-fn own_secret(cx: &Context<'_>, what: &str) -> String {
+pub(super) fn own_secret(cx: &Context<'_>, what: &str) -> String {
     secret_of(cx.key, cx.uid, what)
 }
 

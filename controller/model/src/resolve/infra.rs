@@ -296,7 +296,9 @@ pub(super) fn bucket_desired(
     let expire_after_s = policy.expire_after.map(|duration| duration.0.as_secs());
     let cors = policy.cors.as_ref().map(cors);
     let key_parts = key.as_ref().map(|key| (&key.access_key, key.secret_key.reveal()));
-    let fingerprint = hash::parts([format!("{key_parts:?} {expire_after_s:?} {cors:?}")]);
+    let mut parts = vec![format!("{key_parts:?} {expire_after_s:?} {cors:?}")];
+    parts.extend(key.iter().flat_map(|key| key.shared.iter().cloned()));
+    let fingerprint = hash::parts(parts);
     bucket::Desired { place, fingerprint, key, expire_after_s, cors }
 }
 

@@ -17,6 +17,7 @@ mod postgres_url;
 mod processes;
 mod services;
 mod stack;
+mod store_key;
 #[cfg(test)]
 mod tests;
 pub(crate) mod tree;

@@ -192,7 +192,11 @@ fn scope(
     let store = cx.connections.stores.get(infra).filter(|_| spec.bucket.is_some());
     if let Some(store) = store {
         // A template has no bucket, and so no key to one; the store's own key opens all of them.
-        let none = bucket::Key { access_key: String::new(), secret_key: Secret::new("") };
+        let none = bucket::Key {
+            access_key: String::new(),
+            secret_key: Secret::new(""),
+            shared: Vec::new(),
+        };
         names::set_store(&mut scope, store, "", Some(&none));
     }
     scope

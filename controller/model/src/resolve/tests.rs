@@ -56,7 +56,7 @@ fn documents(texts: &[&str]) -> BTreeMap<ObjectKey, Document> {
 }
 
 /// Resolves, giving every fact that is asked for.
-fn resolved(texts: &[&str]) -> Resolution {
+pub(super) fn resolved(texts: &[&str]) -> Resolution {
     resolved_with(texts, |_| Ok("1-abcdef0123456789".into()))
 }
 

@@ -129,10 +129,34 @@ pub struct ObjectStore {
     /// admin, secretKey: {secret: minio}}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub external: Option<ExternalObjectStore>,
+    /// With which key an agent opens its bucket: `own` is one that opens this bucket alone (and the
+    /// `buckets` below), `shared` the administrator's. `own` needs a MinIO, or a store that the controller
+    /// runs itself, for which it is the only choice. Default: `own` for `embedded` and `container`, `shared`
+    /// for `external`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keys: Option<StoreKeys>,
     /// Buckets that all agents share, by name. Default: none. Example:
     /// `{default: {expireAfter: 1d}, results: {}}`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub buckets: BTreeMap<String, BucketPolicy>,
+}
+
+/// With which key an agent opens its bucket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum StoreKeys {
+    /// Each agent has a key that opens its own bucket alone.
+    Own,
+    /// All agents have the administrator's key.
+    Shared,
+}
+
+impl ObjectStore {
+    /// What `keys` comes to.
+    pub fn agent_keys(&self) -> StoreKeys {
+        let default = if self.external.is_some() { StoreKeys::Shared } else { StoreKeys::Own };
+        self.keys.unwrap_or(default)
+    }
 }
 
 /// An object store that the controller runs itself.

@@ -35,7 +35,7 @@ pub use container::{
 };
 pub use infra::{
     BucketPolicy, Cors, EmbeddedObjectStore, EmbeddedPostgres, ExternalObjectStore,
-    ExternalPostgres, Infra, InfraSpec, ObjectStore, Postgres, Service,
+    ExternalPostgres, Infra, InfraSpec, ObjectStore, Postgres, Service, StoreKeys,
 };
 pub(crate) use meta::inner_name_problem;
 pub use meta::{API_GROUP, API_VERSION, MAX_NAME, Metadata, name_problem};

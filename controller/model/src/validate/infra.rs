@@ -4,7 +4,7 @@ use super::container;
 use super::lint::Lint;
 use crate::postgres;
 use crate::spec::parse::Document;
-use crate::spec::{InfraSpec, Ready};
+use crate::spec::{InfraSpec, Ready, StoreKeys};
 
 /// Everything that is wrong with an Infra by itself.
 pub(super) fn check(
@@ -62,6 +62,13 @@ pub(super) fn check(
                     "write it with its scheme, such as `http://localhost:9000`",
                 );
             }
+        }
+        if store.embedded.is_some() && store.keys == Some(StoreKeys::Shared) {
+            lint.value(
+                &["objectStore", "keys"],
+                "an embedded store gives each agent a key of its own",
+                "leave `keys` out, or write `own`",
+            );
         }
         for (name, policy) in &store.buckets {
             let path = ["objectStore", "buckets", name];

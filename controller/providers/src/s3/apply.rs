@@ -1,12 +1,14 @@
 //! What the actions of the `Bucket` kind do. Each looks at the mark first, and can be cut off and begun again anywhere.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use agent_harness_model::id::Mark;
-use agent_harness_model::kinds::bucket::{Desired, Place};
+use agent_harness_model::kinds::bucket::{Desired, Key, Place};
 
 use super::admin;
 use super::error::S3Error;
+use super::minio;
 use super::names;
 use super::provider::{Store, UNSUPPORTED};
 use super::purge::purge;
@@ -38,7 +40,10 @@ impl Apply<'_> {
         match self.find(bucket).await? {
             Found::Ours(_) => {}
             Found::Nothing => {
-                let tags = Tags::from([(names::MARK.to_owned(), self.mark.to_string())]);
+                let mut tags = Tags::from([(names::MARK.to_owned(), self.mark.to_string())]);
+                if let (None, Some(key)) = (self.root(), &want.key) {
+                    tags.insert(names::KEY.to_owned(), key.access_key.clone());
+                }
                 match self.store.remote.create(bucket, &tags).await {
                     // Made by somebody between our two looks.
                     Err(error) if error.code() == Some("BucketAlreadyOwnedByYou") => {
@@ -66,14 +71,18 @@ impl Apply<'_> {
     pub async fn configure(&self, want: &Desired) -> Result<(), S3Error> {
         let bucket = &want.place.bucket;
         let mut tags = self.ours(bucket).await?;
-        if let (Some(root), Some(key)) = (self.root(), &want.key) {
-            BucketKey {
-                access_key: key.access_key.clone(),
-                secret_key: SecretText::new(key.secret_key.reveal()),
-                bucket: bucket.clone(),
+        match (self.root(), &want.key) {
+            (Some(root), Some(key)) => {
+                BucketKey {
+                    access_key: key.access_key.clone(),
+                    secret_key: SecretText::new(key.secret_key.reveal()),
+                    bucket: bucket.clone(),
+                }
+                .write(root)?;
+                remove_keys(root, bucket, Some(&key.access_key))?;
             }
-            .write(root)?;
-            remove_keys(root, bucket, Some(&key.access_key))?;
+            (Some(_), None) => {}
+            (None, key) => self.set_key(bucket, key.as_ref(), &mut tags).await?,
         }
         let mut unsupported = Vec::new();
         for (word, wanted, result) in [
@@ -107,8 +116,12 @@ impl Apply<'_> {
     /// Locks the key, then renames the bucket, or tags it where the store has no rename.
     pub async fn trash(&self, place: &Place) -> Result<(), S3Error> {
         let trash = names::trash(&place.bucket, &self.mark.uid);
-        let mut tags = match self.find(&place.bucket).await? {
+        let found = self.find(&place.bucket).await?;
+        let locked = self.take_keys(place, &found).await?;
+        let mut tags = match found {
             Found::Ours(tags) => tags,
+            // The bucket is gone already, and so is its key now.
+            Found::Nothing | Found::Foreign(_) if locked => return Ok(()),
             Found::Nothing | Found::Foreign(_) => {
                 return match self.find(&trash).await? {
                     Found::Ours(_) => Ok(()),
@@ -153,9 +166,11 @@ impl Apply<'_> {
 
     /// Empties and deletes the bucket, live and in the trash. Gone: Ok.
     pub async fn purge(&self, place: &Place) -> Result<(), S3Error> {
-        if let Found::Ours(_) = self.find(&place.bucket).await? {
+        let found = self.find(&place.bucket).await?;
+        // First, so that nobody writes on.
+        self.take_keys(place, &found).await?;
+        if let Found::Ours(_) = found {
             if let Some(root) = self.root() {
-                // First, so that nobody writes on.
                 lock(root, place)?;
             }
             self.remove(&place.bucket).await?;
@@ -199,6 +214,54 @@ impl Apply<'_> {
             Found::Nothing => Err(S3Error::Gone { bucket: bucket.to_owned() }),
             Found::Foreign(tags) => Err(foreign(bucket, &tags)),
         }
+    }
+
+    /// The key of a bucket in a store of somebody else's. Its name is on the bucket before it is made: it is found again
+    /// when the spec says nothing of it any more.
+    async fn set_key(
+        &self,
+        bucket: &str,
+        key: Option<&Key>,
+        tags: &mut Tags,
+    ) -> Result<(), S3Error> {
+        let had = tags.get(names::KEY);
+        if let Some(old) = had.filter(|old| key.is_none_or(|key| key.access_key != **old)) {
+            self.take_key(old).await?;
+            tags.remove(names::KEY);
+        }
+        let Some(key) = key else { return Ok(()) };
+        if !tags.contains_key(names::KEY) {
+            tags.insert(names::KEY.to_owned(), key.access_key.clone());
+            self.tag(bucket, tags.clone()).await?;
+        }
+        self.store.keys.forget();
+        let given = minio::give(&self.store.remote, key, bucket, &self.mark).await;
+        self.store.keys.forget();
+        given
+    }
+
+    /// Takes the keys away that open a bucket in a store of somebody else's; whether there was one.
+    async fn take_keys(&self, place: &Place, found: &Found) -> Result<bool, S3Error> {
+        if self.root().is_some() {
+            return Ok(false);
+        }
+        let tagged = match found {
+            Found::Ours(tags) => tags.get(names::KEY),
+            Found::Nothing | Found::Foreign(_) => None,
+        };
+        let keys: BTreeSet<&String> = place.access_key.iter().chain(tagged).collect();
+        let mut taken = false;
+        for key in keys {
+            taken |= self.take_key(key).await?;
+        }
+        Ok(taken)
+    }
+
+    async fn take_key(&self, access_key: &str) -> Result<bool, S3Error> {
+        self.store.keys.forget();
+        let taken = minio::take(&self.store.remote, access_key, &self.mark).await;
+        self.store.keys.forget();
+        taken
     }
 
     async fn tag(&self, bucket: &str, tags: Tags) -> Result<(), S3Error> {

@@ -45,6 +45,24 @@ pub enum S3Error {
     /// Something without our mark is in the way.
     #[error("the bucket {bucket} is not ours ({whose}) and is left alone")]
     Foreign { bucket: String, whose: String },
+    /// A key without our mark is in the way.
+    #[error(
+        "the object store has a key {access_key} that is not ours ({whose}) and is left alone; remove it there, or \
+         write `keys: shared` under the Infra's objectStore"
+    )]
+    ForeignKey { access_key: String, whose: String },
+    /// It is no MinIO, or what stands before it lets nothing through.
+    #[error(
+        "the object store at {endpoint} has no admin API as a MinIO has it (HTTP {status}), so it cannot give each \
+         agent a key of its own; write `keys: shared` under the Infra's objectStore"
+    )]
+    NoAdminApi { endpoint: String, status: u16 },
+    #[error(
+        "the key of the Infra's objectStore may not manage keys of the MinIO at {endpoint}: `{action}` was refused{}; \
+         give it the policy consoleAdmin, or write `keys: shared`",
+        aside(said)
+    )]
+    MayNotManageKeys { endpoint: String, action: String, said: String },
     /// Neither the bucket nor its trash is there.
     #[error("the bucket {bucket} is gone")]
     Gone { bucket: String },
@@ -72,9 +90,13 @@ impl S3Error {
             }
             Self::NoAnswer { .. } => Class::Indeterminate,
             Self::Refused { status, code, .. } => refusal(*status, code),
-            Self::Unsendable { .. } => Class::Terminal,
+            Self::Unsendable { .. } | Self::NoAdminApi { .. } | Self::MayNotManageKeys { .. } => {
+                Class::Terminal
+            }
             Self::NoStore { .. } => Class::Blocked,
-            Self::Impostor { .. } | Self::Foreign { .. } => Class::Conflict,
+            Self::Impostor { .. } | Self::Foreign { .. } | Self::ForeignKey { .. } => {
+                Class::Conflict
+            }
             Self::Files(error) => error.class(),
         }
     }
@@ -98,6 +120,9 @@ impl S3Error {
             | Self::Unsendable { .. }
             | Self::Impostor { .. }
             | Self::Foreign { .. }
+            | Self::ForeignKey { .. }
+            | Self::NoAdminApi { .. }
+            | Self::MayNotManageKeys { .. }
             | Self::Gone { .. }
             | Self::NoStore { .. }
             | Self::BadAnswer { .. }

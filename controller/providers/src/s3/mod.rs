@@ -10,6 +10,7 @@ mod admin;
 mod apply;
 mod client;
 mod error;
+mod minio;
 mod names;
 mod provider;
 mod purge;

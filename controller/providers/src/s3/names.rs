@@ -9,6 +9,9 @@ pub const SETTINGS: &str = "agent-harness-settings";
 /// The tag of a bucket in the trash, in a store that cannot rename.
 pub const TRASH: &str = "agent-harness-trash";
 
+/// The tag with the name of the key that opens the bucket, where the store keeps keys elsewhere than with its buckets.
+pub const KEY: &str = "agent-harness-key";
+
 /// The tag that holds what a store said when it refused a setting, of which `word` is the name.
 pub fn refused(word: &str) -> String {
     format!("agent-harness-refused-{word}")

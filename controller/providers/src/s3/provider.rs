@@ -11,10 +11,12 @@ use agent_harness_model::world::{self, ApplyError, Ask, Seen};
 
 use super::apply::Apply;
 use super::error::S3Error;
+use super::minio::{self, KeyCache, Listed};
 use super::names;
 use super::remote::Remote;
 use super::settings;
 use super::view::{BucketView, TagCache, View, look};
+use crate::Class;
 use crate::object_store::BucketKey;
 use crate::provider::{Context, Provider, wrong_kind};
 
@@ -35,6 +37,8 @@ pub struct S3Provider {
 pub struct Store {
     pub remote: Remote,
     pub tags: TagCache,
+    /// Of a store of somebody else's that gives agents keys of their own.
+    pub keys: KeyCache,
 }
 
 impl S3Provider {
@@ -57,7 +61,11 @@ impl S3Provider {
             Some(store) if store.remote.connection == *connection => Ok(Arc::clone(store)),
             _ => {
                 let remote = Remote::new(connection.clone());
-                let store = Arc::new(Store { remote, tags: TagCache::default() });
+                let store = Arc::new(Store {
+                    remote,
+                    tags: TagCache::default(),
+                    keys: KeyCache::default(),
+                });
                 stores.insert(infra.to_owned(), Arc::clone(&store));
                 Ok(store)
             }
@@ -140,9 +148,10 @@ impl S3Provider {
         let Some(want) = want else { return };
         let mut warnings = Vec::new();
         let external = store.remote.embedded_root().is_none();
-        if external && ask.id.owner.kind == ObjectKind::Agent {
+        if external && want.key.is_none() && ask.id.owner.kind == ObjectKind::Agent {
             warnings.push(format!(
-                "the object store at {} gives no keys of its own to agents: all of them share the key of its Infra",
+                "the object store at {} gives no keys of its own to agents: all of them share the key of its Infra (a \
+                 MinIO can, with `keys: own` under `objectStore`)",
                 store.remote.connection.endpoint
             ));
         }
@@ -225,15 +234,26 @@ impl Provider for S3Provider {
                 })
                 .collect();
             let looked = match self.store(cx.connections, infra) {
-                Ok(store) => look(&store.remote, cx.installation, &store.tags, &asked)
-                    .await
-                    .map(|view| (store, view))
-                    .map_err(|error| error.at_infra(infra)),
+                Ok(store) => {
+                    match look(&store.remote, cx.installation, &store.tags, &asked).await {
+                        Ok(view) => {
+                            let keys = keys(&store, &asks).await;
+                            Ok((store, view, keys))
+                        }
+                        Err(error) => Err(error.at_infra(infra)),
+                    }
+                }
                 Err(error) => Err(error),
             };
             for (ask, place) in asks {
                 let seen = match &looked {
-                    Ok((store, view)) => self.see(cx, ask, place, store, view).await,
+                    Ok((store, view, keys)) => {
+                        let seen = self.see(cx, ask, place, store, view).await;
+                        match keys {
+                            Some(keys) => with_key(seen, ask, place, keys, &cx.mark(ask.id)),
+                            None => seen,
+                        }
+                    }
                     Err(error) => Seen::Unknown(message(error)),
                 };
                 if !matches!(seen, Seen::Known(Some(Have::Bucket(Observed::Live { .. })))) {
@@ -258,6 +278,53 @@ impl Provider for S3Provider {
                 .map_err(|error| ApplyError::from_error(error.class(), &error)),
             _ => Err(wrong_kind(resource, action)),
         }
+    }
+}
+
+/// The keys of a store of somebody else's, where one of the buckets has or is to have one.
+async fn keys(store: &Store, asks: &[(&Ask<'_>, &Place)]) -> Option<Result<Arc<Listed>, S3Error>> {
+    let wanted = asks.iter().any(|(_, place)| place.access_key.is_some());
+    if store.remote.embedded_root().is_some() || !wanted {
+        return None;
+    }
+    Some(minio::look(&store.remote, &store.keys).await)
+}
+
+/// What was seen of a bucket, and of its key: one that is not as it should be lets the bucket be set again, and one that
+/// still opens what nobody wants keeps it from being done with.
+fn with_key(
+    seen: Seen<Option<Have>>,
+    ask: &Ask<'_>,
+    place: &Place,
+    keys: &Result<Arc<Listed>, S3Error>,
+    mark: &Mark,
+) -> Seen<Option<Have>> {
+    let Some(access_key) = &place.access_key else { return seen };
+    let want = match ask.want {
+        Some(Resource::Bucket(want)) => want.key.as_ref(),
+        _ => None,
+    };
+    let is_live = matches!(seen, Seen::Known(Some(Have::Bucket(Observed::Live { .. }))));
+    let not_settled =
+        |why: &str| Seen::Known(Some(Have::Bucket(Observed::Live { settings: why.to_owned() })));
+    match (keys, want) {
+        (Ok(keys), Some(key)) if is_live && !keys.holds(key, &place.bucket, mark) => {
+            not_settled("its key is missing or another")
+        }
+        (Ok(keys), None)
+            if ask.want.is_none()
+                && matches!(seen, Seen::Known(_))
+                && keys.is_ours(access_key, mark) =>
+        {
+            not_settled("its key is not locked")
+        }
+        (Ok(_), _) => seen,
+        // Setting it again says what is wrong, which does not pass by itself.
+        (Err(error), Some(_)) if is_live && error.class() == Class::Terminal => {
+            not_settled("its key cannot be looked at")
+        }
+        (Err(error), _) if error.class() == Class::Terminal => seen,
+        (Err(error), _) => Seen::Unknown(message(error)),
     }
 }
 

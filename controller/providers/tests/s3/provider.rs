@@ -79,7 +79,11 @@ pub fn want(agent: u32) -> Desired {
             access_key: Some(access_key.clone()),
         },
         fingerprint: "f1".into(),
-        key: Some(Key { access_key, secret_key: Secret::new(format!("secret-{agent}")) }),
+        key: Some(Key {
+            access_key,
+            secret_key: Secret::new(format!("secret-{agent}")),
+            shared: Vec::new(),
+        }),
         expire_after_s: None,
         cors: None,
     }
@@ -196,7 +200,7 @@ async fn a_store_of_somebody_else_s_is_used_without_keys_and_renames() {
         [
             format!(
                 "the object store at {endpoint} gives no keys of its own to agents: all of them share the key of its \
-                 Infra"
+                 Infra (a MinIO can, with `keys: own` under `objectStore`)"
             ),
             "the object store knows whole days only: expireAfter is rounded up".to_owned(),
         ]
@@ -244,7 +248,7 @@ async fn a_name_that_the_trash_holds_is_told_from_a_stranger_s() {
 async fn a_creation_cut_off_before_the_mark_is_finished() {
     let server = Server::start();
     let world = World::new(server.external());
-    let (id, want) = (id(1), want(1));
+    let (id, want) = (id(1), Desired { key: None, ..want(1) });
     server.admin().create_bucket().bucket("agent-1").send().await.unwrap();
     let begun = Record { applied: None, intended: Some("f1".into()) };
     assert_eq!(world.see_with(&id, &want, &begun).await, ABSENT);

@@ -382,3 +382,20 @@ fn names_within_a_stack_have_one_rule() {
     stack.yaml:4:83: "_x" is no name for a process: a name starts and ends with a letter or a digit; a name has 1 to 40 of a-z, A-Z, 0-9, `-` and `_`
     "#);
 }
+
+#[test]
+fn an_embedded_store_shares_no_key() {
+    let valid = check(vec![(
+        "infra.yaml",
+        object("Infra", "shared", "{objectStore: {embedded: {}, keys: shared}}"),
+    )]);
+    insta::assert_snapshot!(words(&valid), @r"
+    error: an embedded store gives each agent a key of its own
+     --> infra.yaml:4:42
+      |
+    4 | spec: {objectStore: {embedded: {}, keys: shared}}
+      |                                          ^^^^^^
+      |
+      = help: leave `keys` out, or write `own`
+    ");
+}

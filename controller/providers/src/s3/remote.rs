@@ -78,10 +78,23 @@ impl Remote {
                 Ok(Some(answer.tag_set.into_iter().map(|tag| (tag.key, tag.value)).collect()))
             }
             Err(error) => match error.code() {
-                Some("NoSuchTagSet" | "NoSuchTagSetError") => Ok(Some(Tags::new())),
+                // A MinIO says the same of a bucket that is not there.
+                Some("NoSuchTagSet" | "NoSuchTagSetError") => {
+                    Ok(self.exists(bucket).await?.then(Tags::new))
+                }
                 Some("NoSuchBucket") => Ok(None),
                 _ => Err(error),
             },
+        }
+    }
+
+    async fn exists(&self, bucket: &str) -> Result<bool, S3Error> {
+        let result = self.client.head_bucket().bucket(bucket).send().await;
+        let action = format!("look for bucket {bucket}");
+        match result.map_err(|error| self.sort(error, action, Effect::Reads)) {
+            Ok(_) => Ok(true),
+            Err(S3Error::Refused { status: 404, .. }) => Ok(false),
+            Err(error) => Err(error),
         }
     }
 

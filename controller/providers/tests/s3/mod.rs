@@ -6,6 +6,7 @@ mod harness;
 mod buckets;
 mod crash;
 mod keys;
+mod minio;
 mod multipart;
 mod objects;
 mod provider;

@@ -30,7 +30,7 @@ impl World {
         Self { provider: S3Provider::new(), connections }
     }
 
-    fn context(&self) -> Context<'_> {
+    pub fn context(&self) -> Context<'_> {
         Context::new(&self.connections, INSTALLATION)
     }
 
@@ -72,6 +72,7 @@ pub fn id(agent: u32) -> ResourceId {
 
 pub fn want(agent: u32) -> Desired {
     let access_key = format!("key-{agent}");
+    let secret_key = Secret::new(format!("secret-{agent}"));
     Desired {
         place: Place {
             infra: "shared".into(),
@@ -79,11 +80,7 @@ pub fn want(agent: u32) -> Desired {
             access_key: Some(access_key.clone()),
         },
         fingerprint: "f1".into(),
-        key: Some(Key {
-            access_key,
-            secret_key: Secret::new(format!("secret-{agent}")),
-            shared: Vec::new(),
-        }),
+        key: Some(Key { access_key, secret_key, shared: Vec::new() }),
         expire_after_s: None,
         cors: None,
     }

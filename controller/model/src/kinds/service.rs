@@ -285,7 +285,7 @@ fn exited(want: &Arc<Desired>, fingerprint: &str, exit: &Exit) -> Verdict<Action
 
 /// A process of ours, where somebody else runs the server now.
 fn left_over(want: &Desired) -> Verdict<Action> {
-    let cause = "is run by somebody else now; the data of our own server is kept";
+    let cause = "does not run as a process of ours any more; its data is kept";
     Verdict::one(Action::Stop(want.place.clone()), cause)
 }
 
@@ -364,7 +364,7 @@ mod tests {
             ready,
             pid,
         };
-        let stop = "stop: is run by somebody else now; the data of our own server is kept";
+        let stop = "stop: does not run as a process of ours any more; its data is kept";
         assert_eq!(plan(Some(&running("embedded", Readiness::Ready, Some(7)))), stop);
         // Caught while it starts or ends.
         let ending = running("embedded", Readiness::NotReady("has ended".into()), None);

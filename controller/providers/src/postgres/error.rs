@@ -17,7 +17,7 @@ pub enum PgError {
     /// No connection came about.
     #[error(
         "cannot connect to PostgreSQL at {server}: {reason}{}",
-        if *external { "; start it, or correct `postgres.external.url` in the Infra" } else { "" }
+        if *external { "; see that it runs, and that `postgres` of the Infra says where" } else { "" }
     )]
     Unreachable {
         /// `host:port`

@@ -421,7 +421,7 @@ async fn a_server_that_is_down_is_unknown_and_a_wrong_password_is_for_people() {
         error.message,
         format!(
             "cannot connect to PostgreSQL at 127.0.0.1:{port}: Connection refused (os error 111); \
-         start it, or correct `postgres.external.url` in the Infra"
+         see that it runs, and that `postgres` of the Infra says where"
         )
     );
     let seen = at.observe(&agent.id, &agent.place, Some(&agent.resource)).await;

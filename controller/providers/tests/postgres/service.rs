@@ -362,7 +362,7 @@ async fn a_server_of_somebody_else_is_only_looked_at() {
     let Some(Observed::Running { ready, .. }) = bench.see(&want, true).await else { panic!() };
     let why = format!(
         "cannot connect to PostgreSQL at 127.0.0.1:{port}: Connection refused (os error 111); \
-         start it, or correct `postgres.external.url` in the Infra"
+         see that it runs, and that `postgres` of the Infra says where"
     );
     assert_eq!(ready, Readiness::NotReady(why));
 }

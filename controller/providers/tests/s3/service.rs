@@ -383,7 +383,7 @@ async fn a_store_of_somebody_else_s_is_only_looked_at() {
     server.kill();
     let seen = bench.see(&want, true).await;
     let told = format!(
-        "cannot reach the object store at {} (start it, or correct `objectStore.external.endpoint`)",
+        "cannot reach the object store at {} (see that it runs, and that `objectStore` of the Infra says where)",
         server.external().endpoint
     );
     assert!(

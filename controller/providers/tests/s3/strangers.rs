@@ -95,8 +95,8 @@ async fn a_store_that_is_down_is_unknown_and_comes_back() {
     assert_eq!((error.class, error.message), (Class::Transient, why));
     let external = World::new(server.external());
     let told = format!(
-        "cannot reach the object store at {endpoint} (start it, or correct \
-         `objectStore.external.endpoint`): "
+        "cannot reach the object store at {endpoint} (see that it runs, and that \
+         `objectStore` of the Infra says where): "
     );
     let seen = external.see(&id, &want).await;
     assert!(matches!(&seen, Seen::Unknown(why) if why.starts_with(&told)), "{seen:?}");

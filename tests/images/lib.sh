@@ -30,6 +30,7 @@ MAILPIT_BINARY="$CACHE/mailpit-$MAILPIT"
 REGISTRY_BINARY="$CACHE/registry-$DISTRIBUTION"
 POSTGRES_FILES="$CACHE/postgres-$POSTGRES"
 
+PATH="$PATH:/usr/sbin:/sbin" # where dockerd is, for those who are not root
 mkdir -p "$CACHE"
 
 say() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }

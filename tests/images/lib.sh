@@ -55,8 +55,10 @@ only_one() { # NAME
 }
 
 # A new folder for what is not whole yet. It is in the cache, so that what is in it can be renamed.
+# Called under the script's lock, so what is there is of one that was killed.
 scratch() {
-  SCRATCH="$(mktemp -d "$CACHE/.new.XXXXXX")"
+  rm -rf -- "$CACHE/.new.${0##*/}."*
+  SCRATCH="$(mktemp -d "$CACHE/.new.${0##*/}.XXXXXX")"
   trap 'rm -rf -- "$SCRATCH"' EXIT
 }
 

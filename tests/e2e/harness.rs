@@ -17,6 +17,7 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgRow};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, Row as _};
 use tempfile::TempDir;
 
+use super::docker::specs;
 use super::host::{Disk, free_ports};
 use super::store::Store;
 
@@ -42,11 +43,34 @@ pub fn programs() -> PathBuf {
     folder
 }
 
+/// How the shared servers run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Servers {
+    /// As processes of the controller's.
+    Embedded,
+    /// As containers.
+    Containers,
+}
+
+impl Servers {
+    /// The name of the Infra. An engine knows its containers by it, and all tests share one engine.
+    fn infra(self, port: u16) -> String {
+        match self {
+            Self::Embedded => "shared".to_owned(),
+            Self::Containers => format!("t{port}"),
+        }
+    }
+}
+
 /// Everything that belongs to one test.
 pub struct Site {
     /// What the state folder is on; gone before the folder is.
     disk: Option<Disk>,
     folder: TempDir,
+    /// How the shared servers run.
+    servers: Servers,
+    /// The name of their Infra.
+    pub infra: String,
     /// The port of the shared PostgreSQL server.
     pub postgres: u16,
     /// The port of the shared object store.
@@ -65,6 +89,11 @@ pub struct Site {
 impl Site {
     /// With the specs of the example, agents 1 and 2 among them; the controller does not run yet.
     pub fn new() -> Self {
+        Self::on(Servers::Embedded)
+    }
+
+    /// The same, on servers that run in this way.
+    pub fn on(servers: Servers) -> Self {
         let folder = tempfile::Builder::new().prefix("harness-").tempdir().unwrap();
         // PostgreSQL's programs drop root, and must get through.
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
@@ -72,6 +101,8 @@ impl Site {
         let site = Self {
             disk: None,
             folder,
+            servers,
+            infra: servers.infra(postgres),
             postgres,
             store,
             frontend,
@@ -87,8 +118,16 @@ impl Site {
         {
             copy_files(&example.join(part), &there.join(part));
         }
-        site.edit("infra.yaml", "port: 15432", &format!("port: {postgres}"));
-        site.edit("infra.yaml", "port: 19000", &format!("port: {store}"));
+        match servers {
+            Servers::Embedded => {
+                site.edit("infra.yaml", "port: 15432", &format!("port: {postgres}"));
+                site.edit("infra.yaml", "port: 19000", &format!("port: {store}"));
+            }
+            Servers::Containers => {
+                site.write_spec("infra.yaml", &specs::servers(&site.infra, postgres, store));
+                site.edit("stack.yaml", "infra: shared", &format!("infra: {}", site.infra));
+            }
+        }
         site.edit(
             "stack.yaml",
             "{frontend: 3000, api: 8000}",
@@ -167,6 +206,7 @@ impl Site {
             .env("NO_COLOR", "1")
             .env("RUST_BACKTRACE", "0")
             .env("GIT_CONFIG_NOSYSTEM", "1")
+            .envs(std::env::var_os("DOCKER_HOST").map(|host| ("DOCKER_HOST", host)))
             .envs([("GIT_AUTHOR_NAME", "Test"), ("GIT_AUTHOR_EMAIL", "test@localhost")])
             .envs([("GIT_COMMITTER_NAME", "Test"), ("GIT_COMMITTER_EMAIL", "test@localhost")])
             .current_dir(&home)
@@ -375,7 +415,12 @@ impl Site {
 
     /// The shared object store, as its administrator sees it.
     pub fn admin(&self) -> Store {
-        Store::new(self.store, "harness-root", &self.secret("infra-shared-object-store"))
+        let user = match self.servers {
+            Servers::Embedded => "harness-root",
+            Servers::Containers => "minioadmin",
+        };
+        let secret = self.secret(&format!("infra-{}-object-store", self.infra));
+        Store::new(self.store, user, &secret)
     }
 
     /// Runs SQL as the administrator of the shared server; what comes of it, a line for each row.
@@ -385,7 +430,7 @@ impl Site {
 
     /// The same, where the server may be away.
     pub fn try_sql(&self, database: &str, sql: &str) -> Result<String, sqlx::Error> {
-        let password = self.secret("infra-shared-postgres");
+        let password = self.secret(&format!("infra-{}-postgres", self.infra));
         let login = self.login("postgres", &password).database(database);
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let rows = runtime.block_on(async {

@@ -11,7 +11,11 @@ use super::store::Store;
 
 #[test]
 fn an_agent_opens_its_own_data_and_no_others() {
-    let mut site = Site::new();
+    opens_its_own_data_and_no_others(Site::new());
+}
+
+/// On whichever servers.
+pub fn opens_its_own_data_and_no_others(mut site: Site) {
     site.start();
     site.ready("agent-1");
     site.ready("agent-2");

@@ -5,7 +5,11 @@ use super::host::http;
 
 #[test]
 fn agents_come_work_apart_and_come_back() {
-    let mut site = Site::new();
+    come_work_apart_and_come_back(Site::new());
+}
+
+/// On whichever servers.
+pub fn come_work_apart_and_come_back(mut site: Site) {
     site.start();
     site.ready("agent-1");
     site.ready("agent-2");

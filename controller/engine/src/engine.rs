@@ -218,7 +218,8 @@ fn template_files(needs: &BTreeSet<Need>) -> BTreeSet<PathBuf> {
         | Need::Commit { .. }
         | Need::Inputs { .. }
         | Need::Repository(_)
-        | Need::Folder(_) => None,
+        | Need::Folder(_)
+        | Need::Program(_) => None,
     };
     needs.iter().filter_map(path).collect()
 }

@@ -157,6 +157,11 @@ impl FactBook {
             }
             Need::Repository(path) => identity::of_repository(path).map_err(|error| chain(&error)),
             Need::Folder(path) => identity::of_folder(path).map_err(|error| chain(&error)),
+            Need::Program(name) => {
+                let facts = self.facts();
+                let path = facts.environment.get("PATH").map(String::as_str);
+                program(name, path.unwrap_or_default())
+            }
         })
     }
 
@@ -175,8 +180,25 @@ fn is_costly(need: &Need) -> bool {
     match need {
         Need::Commit { .. } | Need::Inputs { .. } => true,
         // What may move data is looked at each time.
-        Need::Secret(_) | Need::File(_) | Need::Repository(_) | Need::Folder(_) => false,
+        Need::Secret(_)
+        | Need::File(_)
+        | Need::Repository(_)
+        | Need::Folder(_)
+        | Need::Program(_) => false,
     }
+}
+
+/// Where a program is, as whoever starts it finds it.
+fn program(name: &str, path: &str) -> Result<String, String> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let is_program = |path: &PathBuf| {
+        let metadata = fs::metadata(path).ok().flatten();
+        metadata.is_some_and(|it| it.is_file() && it.permissions().mode() & 0o111 != 0)
+    };
+    let folders = if name.contains('/') { "" } else { path };
+    let found = std::env::split_paths(folders).map(|folder| folder.join(name)).find(is_program);
+    let found = found.ok_or_else(|| format!("there is no program `{name}` on this host"))?;
+    Ok(found.display().to_string())
 }
 
 /// The text of a template file. It is opened without waiting: a named pipe has nobody at its other end.

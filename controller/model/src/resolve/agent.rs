@@ -51,7 +51,7 @@ pub(super) fn resolve(cx: &mut Context<'_>, document: &Document) -> Result<(), S
     let bucket = parts.add_bucket(cx, &scope)?;
     let mut ready = tree.iter().map(|id| needs(id.clone(), Need::Exists)).collect::<Vec<_>>();
     ready.extend(files);
-    ready.extend(services::used(cx, spec.infra.as_deref(), &node));
+    ready.extend(services::used(cx, spec.infra.as_deref(), &node)?);
     if let Some(tree) = &tree {
         ready.extend(add_setup(cx, &around, &spec.setup, &["setup"], "", tree, &ready)?);
     }

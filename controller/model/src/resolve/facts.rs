@@ -49,4 +49,6 @@ pub enum Need {
     Repository(PathBuf),
     /// The same of a folder, which may not be there yet.
     Folder(PathBuf),
+    /// Where the program of this name is that every command finds; a failure where there is none.
+    Program(String),
 }

@@ -7,14 +7,14 @@ use std::sync::Arc;
 use super::commands::Surroundings;
 use super::context::{Context, needs};
 use super::processes::{after_others, process};
-use super::{Stop, containers};
+use super::{Need, Stop, containers};
 use crate::desired::Dependency;
-use crate::id::{ObjectKey, ResourceId, ResourceKind};
-use crate::kinds::{Need, Resource, process as kind};
+use crate::id::{ObjectKey, ResourceKind};
+use crate::kinds::{self, Resource, process as kind};
 use crate::secret::Text;
 use crate::spec::node::{Node, NodeKind};
 use crate::spec::parse::{Body, Document};
-use crate::spec::{Process, Service};
+use crate::spec::{Command, Process, Service};
 use crate::template::names_in;
 
 /// Adds every service that is neither `postgres` nor `objectStore`.
@@ -27,11 +27,35 @@ pub(super) fn add(
         if let Some(container) = &service.container {
             let path = ["services", name, "container"];
             containers::add(cx, document, &path, name, container, BTreeMap::new())?;
-        } else if let Some(process) = service.process.as_ref().filter(|it| it.enabled) {
+        } else if let Some(process) = runs(cx, service)? {
             add_process(cx, document, name, service, process)?;
         }
     }
     Ok(())
+}
+
+/// The process of a service, unless it is to be left out.
+fn runs<'a>(cx: &mut Context<'_>, service: &'a Service) -> Result<Option<&'a Process>, Stop> {
+    let Some(process) = service.process.as_ref().filter(|it| it.enabled) else { return Ok(None) };
+    let Some(program) = program(process).filter(|_| service.optional) else {
+        return Ok(Some(process));
+    };
+    let need = Need::Program(program);
+    let answer = cx.facts.answers.get(&need).cloned();
+    cx.needs.insert(need);
+    match answer {
+        None => Err(Stop { problem: None }),
+        Some(found) => Ok(found.ok().map(|_| process)),
+    }
+}
+
+/// The program of a command that is no template and needs no shell.
+fn program(process: &Process) -> Option<String> {
+    let word = match &process.run {
+        Command::Words(words) => words.first()?.clone(),
+        Command::Line(line) => line.split_whitespace().next()?.to_owned(),
+    };
+    (!word.contains('$')).then_some(word)
 }
 
 /// A service that is a process of this host: it runs in the folder of its spec file.
@@ -69,23 +93,28 @@ fn add_process(
 }
 
 /// What an agent waits for whose spec names services: each of them is to be ready.
-pub(super) fn used(cx: &Context<'_>, infra: Option<&str>, node: &Node) -> Vec<Dependency> {
-    let Some(infra) = infra.map(ObjectKey::infra) else { return Vec::new() };
+pub(super) fn used(
+    cx: &mut Context<'_>,
+    infra: Option<&str>,
+    node: &Node,
+) -> Result<Vec<Dependency>, Stop> {
+    let Some(infra) = infra.map(ObjectKey::infra) else { return Ok(Vec::new()) };
     let Some(Body::Infra(spec)) = cx.documents.get(&infra).map(|it| &it.body) else {
-        return Vec::new();
+        return Ok(Vec::new());
     };
     let mut names = BTreeSet::new();
     named(node, &mut names);
-    let of = |name: &String| -> Option<ResourceId> {
-        let service = spec.services.get(name)?;
-        let kind = match (&service.container, &service.process) {
-            (Some(_), _) => ResourceKind::Container,
-            (None, Some(process)) if process.enabled => ResourceKind::Process,
-            (None, _) => return None,
+    let mut after = Vec::new();
+    for name in names {
+        let Some(service) = spec.services.get(&name) else { continue };
+        let kind = match &service.container {
+            Some(_) => ResourceKind::Container,
+            None if runs(cx, service)?.is_some() => ResourceKind::Process,
+            None => continue,
         };
-        cx.foreign(&infra, kind, name)
-    };
-    names.iter().filter_map(of).map(|id| needs(id, Need::Ready)).collect()
+        after.extend(cx.foreign(&infra, kind, &name).map(|id| needs(id, kinds::Need::Ready)));
+    }
+    Ok(after)
 }
 
 /// The services that any text of a tree names as `${services.NAME.…}`.

@@ -222,9 +222,11 @@ fn a_base_that_does_not_exist_stops_the_template_and_no_agent() {
         Need::Inputs { .. } | Need::Commit { .. } => {
             Err("the repository /app has no revision `main`".into())
         }
-        Need::Secret(_) | Need::File(_) | Need::Repository(_) | Need::Folder(_) => {
-            Ok(String::new())
-        }
+        Need::Secret(_)
+        | Need::File(_)
+        | Need::Repository(_)
+        | Need::Folder(_)
+        | Need::Program(_) => Ok(String::new()),
     });
     let lines: Vec<String> = resolution.problems.iter().map(Diagnostic::line).collect();
     insta::assert_snapshot!(lines.join("\n"), @"/specs/1.yaml:8:28: the repository /app has no revision `main`");
@@ -266,9 +268,11 @@ fn a_template_is_built_from_the_commit_whose_inputs_key_it() {
             asked.borrow_mut().insert(commit.clone());
             Ok("inputs".into())
         }
-        Need::Secret(_) | Need::File(_) | Need::Repository(_) | Need::Folder(_) => {
-            Ok(String::new())
-        }
+        Need::Secret(_)
+        | Need::File(_)
+        | Need::Repository(_)
+        | Need::Folder(_)
+        | Need::Program(_) => Ok(String::new()),
     });
     let built = resolution.desired.objects.values().flat_map(|object| object.resources.values());
     let built: Vec<String> = built

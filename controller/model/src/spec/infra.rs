@@ -241,6 +241,9 @@ pub struct Service {
     /// The service runs as a process of this host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub process: Option<Process>,
+    /// A `process` whose program is not on this host is left out, in place of failing. Default: `false`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub optional: bool,
     /// The ports that a `process` listens on, by name; a container's are under `container.ports`.
     /// Default: none. Example: `{web: 18025}`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]

@@ -166,7 +166,8 @@ fn refusal(status: u16, code: &str) -> Class {
 }
 
 /// What to do where a store of somebody else's does not answer.
-pub const EXTERNAL_REMEDY: &str = "see that it runs, and that `objectStore` of the Infra says where";
+pub const EXTERNAL_REMEDY: &str =
+    "see that it runs, and that `objectStore` of the Infra says where";
 
 /// In brackets, where there is something to say.
 fn aside(text: &str) -> String {

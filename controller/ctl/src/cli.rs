@@ -74,6 +74,7 @@ Write specs
   validate    Check spec files, without a controller
   explain     Explain a field: ctl explain agent.spec.worktree
   schema      Print the JSON Schema of a kind
+  convert     Turn a compose file, a Procfile or a PM2 config into a spec
 
   completion  Print a script that completes ctl's words in a shell
 
@@ -108,6 +109,7 @@ enum Verb {
     Validate(verbs::validate::ValidateArgs),
     Explain(verbs::explain::ExplainArgs),
     Schema(verbs::schema::SchemaArgs),
+    Convert(verbs::convert::ConvertArgs),
     Completion(verbs::completion::CompletionArgs),
 }
 
@@ -138,6 +140,7 @@ impl Cli {
             Verb::Validate(args) => verbs::validate::run(&args, ui),
             Verb::Explain(args) => verbs::explain::run(&args, ui),
             Verb::Schema(args) => verbs::schema::run(&args, ui),
+            Verb::Convert(args) => verbs::convert::run(&args, ui),
             Verb::Completion(args) => verbs::completion::run(&args, ui),
         }
     }
@@ -200,6 +203,7 @@ mod tests {
           validate    Check spec files, without a controller
           explain     Explain a field: ctl explain agent.spec.worktree
           schema      Print the JSON Schema of a kind
+          convert     Turn a compose file, a Procfile or a PM2 config into a spec
 
           completion  Print a script that completes ctl's words in a shell
 

@@ -5,6 +5,7 @@
 
 mod cli;
 mod client;
+mod convert;
 mod error;
 mod files;
 mod folder;

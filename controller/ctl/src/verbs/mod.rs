@@ -3,6 +3,7 @@
 pub mod apply;
 pub mod approve;
 pub mod completion;
+pub mod convert;
 pub mod delete;
 pub mod describe;
 pub mod diff;

@@ -138,7 +138,8 @@ pub fn too_large(file: &str, bytes: u64) -> Diagnostic {
     .help("move data out of the spec, or move the file out of this folder")
 }
 
-fn text<'a>(file: &str, bytes: &'a [u8]) -> Result<&'a str, Diagnostic> {
+/// The text of a file that is not too large and holds no control characters.
+pub fn text<'a>(file: &str, bytes: &'a [u8]) -> Result<&'a str, Diagnostic> {
     if bytes.len() as u64 > MAX_FILE {
         return Err(too_large(file, bytes.len() as u64));
     }

@@ -1,22 +1,42 @@
 //! YAML text to nodes: the only file that knows the YAML library.
 
-use std::fmt;
+mod raw;
+
 use std::ops::Range;
 use std::sync::Arc;
 
-use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_saphyr::{Location, Spanned};
+use serde_saphyr::Location;
 
 use super::diagnostic::Diagnostic;
 use super::node::{Entry, Node, NodeKind};
 use super::source::{At, Source};
+use raw::{Raw, RawKind};
 
 /// The documents of a file: where each lies in the text, and its tree, or what is wrong with it. A document that
 /// holds nothing but comments is left out.
 pub fn documents(source: &Arc<Source>) -> Vec<(Range<usize>, Result<Node, Diagnostic>)> {
+    read(source, Dialect::Spec)
+}
+
+/// The same of a file that is no spec of ours and is read to be converted. Merge keys are YAML there: each comes as an
+/// entry named `<<`. What an alias stands for has the place at which it was written, not that of the alias.
+pub fn foreign(source: &Arc<Source>) -> Vec<Result<Node, Diagnostic>> {
+    read(source, Dialect::Foreign).into_iter().map(|(_, document)| document).collect()
+}
+
+/// Whose file it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Dialect {
+    /// Ours: an object of the harness.
+    Spec,
+    /// Another program's.
+    Foreign,
+}
+
+fn read(source: &Arc<Source>, dialect: Dialect) -> Vec<(Range<usize>, Result<Node, Diagnostic>)> {
     split(&source.text)
         .into_iter()
-        .filter_map(|chunk| Some((chunk.inside(), document(source, &chunk)?)))
+        .filter_map(|chunk| Some((chunk.inside(), document(source, &chunk, dialect)?)))
         .collect()
 }
 
@@ -79,25 +99,33 @@ pub fn is_blank(text: &str) -> bool {
     })
 }
 
-fn document(source: &Arc<Source>, chunk: &Chunk<'_>) -> Option<Result<Node, Diagnostic>> {
+fn document(
+    source: &Arc<Source>,
+    chunk: &Chunk<'_>,
+    dialect: Dialect,
+) -> Option<Result<Node, Diagnostic>> {
     if is_blank(chunk.text) {
         return None;
     }
-    let read = Reader { source, chunk };
-    Some(match serde_saphyr::from_str_with_options::<Raw>(chunk.text, options()) {
+    let read = Reader { source, chunk, dialect };
+    Some(match serde_saphyr::from_str_with_options::<Raw>(chunk.text, options(dialect)) {
         Ok(raw) => Ok(read.node(raw)),
         Err(error) => Err(read.problem(&error)),
     })
 }
 
-fn options() -> serde_saphyr::Options {
+fn options(dialect: Dialect) -> serde_saphyr::Options {
+    let merge_keys = match dialect {
+        Dialect::Spec => serde_saphyr::MergeKeyPolicy::Error,
+        Dialect::Foreign => serde_saphyr::MergeKeyPolicy::AsOrdinary,
+    };
     serde_saphyr::options! {
         strict_booleans: true,
         leading_zero_numbers_as_strings: true,
         underscored_numbers_as_strings: true,
         with_snippet: false,
         reject_unsupported_tags: true,
-        merge_keys: serde_saphyr::MergeKeyPolicy::Error,
+        merge_keys: merge_keys,
         budget: serde_saphyr::budget! {
             max_aliases: 200,
             max_anchors: 200,
@@ -119,11 +147,15 @@ fn options() -> serde_saphyr::Options {
 struct Reader<'a> {
     source: &'a Arc<Source>,
     chunk: &'a Chunk<'a>,
+    dialect: Dialect,
 }
 
 impl Reader<'_> {
     fn node(&self, raw: Raw) -> Node {
-        let location = raw.0.referenced;
+        let location = match self.dialect {
+            Dialect::Spec => raw.0.referenced,
+            Dialect::Foreign => raw.0.defined,
+        };
         let written = self.written(raw.0.defined);
         let mut at = self.at(location);
         let kind = match raw.0.value {
@@ -147,7 +179,10 @@ impl Reader<'_> {
                     entries
                         .into_iter()
                         .map(|(key, value)| Entry {
-                            at: self.at(key.referenced),
+                            at: self.at(match self.dialect {
+                                Dialect::Spec => key.referenced,
+                                Dialect::Foreign => key.defined,
+                            }),
                             source: Arc::clone(self.source),
                             key: key.value,
                             value: self.node(value),
@@ -312,84 +347,5 @@ fn explain(error: &serde_saphyr::Error, text: &str, line: &str) -> (String, Opti
             text.to_owned(),
             Some("look at the indentation and quotes here and on the line before"),
         ),
-    }
-}
-
-/// A node as the library gives it.
-#[derive(serde::Deserialize)]
-struct Raw(Spanned<RawKind>);
-
-enum RawKind {
-    Null,
-    Bool(bool),
-    Number(serde_json::Number),
-    String(String),
-    Seq(Vec<Raw>),
-    Map(Vec<(Spanned<String>, Raw)>),
-}
-
-impl<'de> Deserialize<'de> for RawKind {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(RawVisitor)
-    }
-}
-
-struct RawVisitor;
-
-impl<'de> Visitor<'de> for RawVisitor {
-    type Value = RawKind;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a YAML value")
-    }
-
-    fn visit_unit<E: de::Error>(self) -> Result<RawKind, E> {
-        Ok(RawKind::Null)
-    }
-
-    fn visit_none<E: de::Error>(self) -> Result<RawKind, E> {
-        Ok(RawKind::Null)
-    }
-
-    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<RawKind, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-
-    fn visit_bool<E: de::Error>(self, v: bool) -> Result<RawKind, E> {
-        Ok(RawKind::Bool(v))
-    }
-
-    fn visit_i64<E: de::Error>(self, v: i64) -> Result<RawKind, E> {
-        Ok(RawKind::Number(v.into()))
-    }
-
-    fn visit_u64<E: de::Error>(self, v: u64) -> Result<RawKind, E> {
-        Ok(RawKind::Number(v.into()))
-    }
-
-    fn visit_f64<E: de::Error>(self, v: f64) -> Result<RawKind, E> {
-        serde_json::Number::from_f64(v)
-            .map(RawKind::Number)
-            .ok_or_else(|| E::custom("not a finite number; write it in quotes if text is meant"))
-    }
-
-    fn visit_str<E: de::Error>(self, v: &str) -> Result<RawKind, E> {
-        Ok(RawKind::String(v.to_owned()))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<RawKind, A::Error> {
-        let mut items = Vec::new();
-        while let Some(item) = seq.next_element()? {
-            items.push(item);
-        }
-        Ok(RawKind::Seq(items))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RawKind, A::Error> {
-        let mut entries: Vec<(Spanned<String>, Raw)> = Vec::new();
-        while let Some(entry) = map.next_entry()? {
-            entries.push(entry);
-        }
-        Ok(RawKind::Map(entries))
     }
 }

@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where something fails")]
 
+mod convert;
 mod edit;
 mod exec;
 mod logs;

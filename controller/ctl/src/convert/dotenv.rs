@@ -146,8 +146,11 @@ mod tests {
         let wrong = |text: &str| parse(".env", text, &Variables::default()).unwrap_err().line();
         insta::assert_snapshot!(
             ["A=1\nB C=2\n", "A='1\n\n", "=x"].map(wrong).join("\n"),
-            @"
-        "
+            @r#"
+            .env:2:1: "B C" is no name for a variable; write NAME=VALUE
+            .env:1:1: the quote ' is never closed; close the quote
+            .env:1:1: "" is no name for a variable; write NAME=VALUE
+            "#
         );
     }
 }

@@ -69,7 +69,7 @@ impl Report {
 
     /// What is to be known about the whole.
     pub fn note_file(&mut self, text: impl Into<String>) {
-        self.findings.push(Finding {
+        self.add(Finding {
             weight: Weight::Note,
             place: None,
             file: self.file.clone(),
@@ -81,8 +81,11 @@ impl Report {
     fn find(&mut self, weight: Weight, place: Place, key: &str, text: String) {
         let place = self.placed.then_some(place);
         let (file, key) = (self.file.clone(), key.to_owned());
-        let finding = Finding { weight, place, file, key, text };
-        // One alias is read once for each of its uses.
+        self.add(Finding { weight, place, file, key, text });
+    }
+
+    /// What was said of the same place already is not said again: one alias is read once for each of its uses.
+    fn add(&mut self, finding: Finding) {
         if !self.findings.contains(&finding) {
             self.findings.push(finding);
         }

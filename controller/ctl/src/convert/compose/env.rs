@@ -112,7 +112,7 @@ fn put(
         report.note(
             field,
             format!(
-                "`{name}` is written out; to keep it out of the spec, write `{name}: {{secret: \
+                "it is written out; to keep it out of the spec, write `{name}: {{secret: \
                  {secret}}}` and put its value into `secrets/spec-{secret}` of the state folder"
             ),
         );

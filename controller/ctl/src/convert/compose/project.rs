@@ -38,8 +38,8 @@ impl Project {
                 let says = match key.key {
                     "external" if !key.is_on(report) => continue,
                     "external" => {
-                        "the volume is taken from nowhere: here it is made, and empty; copy its \
-                         data into it, or mount its folder by a path"
+                        "a volume is made by the harness and begins empty; copy the data into it, \
+                         or mount a folder of the host by its path"
                     }
                     "name" => "the volume has the name of its key; give the key that name",
                     "driver" if key.text(report).as_deref() == Some("local") => continue,

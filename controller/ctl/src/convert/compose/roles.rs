@@ -237,14 +237,11 @@ fn buckets(
         let (name, policy) = entry.split_once(':').unwrap_or((entry, ""));
         if !policy.is_empty() && policy != "none" {
             let says = format!(
-                "`{name}` is not open to everybody (`{policy}`); set that with the store's own \
-                 client"
+                "the policy `{policy}` of `{name}` is not set; set it with the store's own client"
             );
             report.lost(&place, says);
         }
-        let fine = (3..=63).contains(&name.len())
-            && name.bytes().all(|c| matches!(c, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.'));
-        if fine {
+        if is_bucket(name) {
             buckets.insert(name.to_owned(), BucketPolicy::default());
         } else {
             let says = format!("{name:?} is no name of a bucket; give it 3 to 63 of a-z, 0-9, `-`");
@@ -254,6 +251,15 @@ fn buckets(
     container.env.remove(VARIABLE);
     report.note(&place, "these are `objectStore.buckets` here: the harness makes them");
     buckets
+}
+
+fn is_bucket(name: &str) -> bool {
+    let inner = |c: u8| matches!(c, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.');
+    (3..=63).contains(&name.len())
+        && name.bytes().all(inner)
+        && !name.starts_with(['-', '.'])
+        && !name.ends_with(['-', '.'])
+        && !name.contains("..")
 }
 
 /// A volume of a MinIO that it may not write into.

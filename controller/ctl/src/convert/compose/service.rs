@@ -60,12 +60,13 @@ pub fn read<'a>(
     }
     match service.get("restart") {
         Some(restart) => container.restart = limits::restart(&restart, report),
-        None if service.node.find(&["deploy", "restart_policy"]).is_none() => report.note(
+        None if service.node.find(&["deploy", "restart_policy"]).is_some() => {}
+        None if container.image.is_empty() => {}
+        None => report.note(
             service,
             "it has no `restart`: here it is started again whenever it ends, unless you write \
              `restart: never`",
         ),
-        None => {}
     }
     if container.image.is_empty() {
         if service.get("build").is_none() {

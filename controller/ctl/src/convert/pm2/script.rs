@@ -126,7 +126,7 @@ pub fn cwd(app: &Field<'_>, folder: &Path, report: &mut Report) -> Option<String
                 report.lost(
                     &field,
                     "a process runs in the worktree of its agent, and this is outside of it; move \
-                     it in, or begin `run` with `cd …  &&`",
+                     it in, or begin `run` with `cd … &&`",
                 );
                 return None;
             }

@@ -132,7 +132,11 @@ impl<'a> Field<'a> {
         let value = read(&text);
         if value.is_none() {
             let message = format!("`{}` must be {what}, but is {text:?}", self.path);
-            report.wrong(self.node.place(), message, "correct it");
+            let help = match text.as_str() {
+                "" => "write one; a variable that is not set is empty",
+                _ => "correct it",
+            };
+            report.wrong(self.node.place(), message, help);
         }
         value
     }

@@ -14,6 +14,7 @@ pub mod pm2;
 pub mod procfile;
 pub mod read;
 pub mod report;
+mod secrets;
 mod stack;
 #[cfg(test)]
 mod tests;

@@ -47,6 +47,8 @@ pub struct Processes {
     pub all: BTreeMap<String, Process>,
     /// The base ports by name.
     pub ports: BTreeMap<String, u16>,
+    /// Folders before PATH.
+    pub path: Vec<String>,
 }
 
 impl Processes {
@@ -84,7 +86,8 @@ impl Processes {
 
     /// The spec that they make.
     pub fn into_spec(self) -> StackSpec {
-        StackSpec { ports: self.ports, processes: self.all, ..StackSpec::default() }
+        let Self { all: processes, ports, path } = self;
+        StackSpec { ports, path, processes, ..StackSpec::default() }
     }
 }
 

@@ -9,7 +9,7 @@ use super::Input;
 use crate::convert::dotenv;
 use crate::convert::field::Field;
 use crate::convert::report::Report;
-use crate::convert::stack::object_name_of;
+use crate::convert::secrets;
 
 /// Reads the environment of a service.
 pub fn read(
@@ -93,11 +93,7 @@ fn put(
     value: String,
     report: &mut Report,
 ) {
-    let is_name = name
-        .chars()
-        .enumerate()
-        .all(|(index, c)| c == '_' || c.is_ascii_alphabetic() || index > 0 && c.is_ascii_digit());
-    if !is_name || name.is_empty() {
+    if !secrets::is_variable(&name) {
         report.lost(
             field,
             format!(
@@ -107,23 +103,6 @@ fn put(
         );
         return;
     }
-    if is_secret(&name) && !value.is_empty() {
-        let secret = object_name_of(&format!("{}-{name}", service.key));
-        report.note(
-            field,
-            format!(
-                "it is written out; to keep it out of the spec, write `{name}: {{secret: \
-                 {secret}}}` and put its value into `secrets/spec-{secret}` of the state folder"
-            ),
-        );
-    }
+    secrets::note(field, service.key, &name, &value, report);
     env.insert(name, Value::Plain(value));
-}
-
-/// Whether a variable holds what should not be seen, by its name.
-fn is_secret(name: &str) -> bool {
-    let name = name.to_ascii_uppercase();
-    let holds = ["PASSWORD", "SECRET", "TOKEN"].iter().any(|word| name.contains(word));
-    // A path of a file that holds it may be seen.
-    (holds || name.ends_with("_KEY")) && !name.ends_with("_FILE")
 }

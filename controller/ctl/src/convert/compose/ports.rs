@@ -136,7 +136,8 @@ fn publish<'a>(
             None
         }
         "127.0.0.1" | "localhost" => None,
-        other => Some(other.to_owned()),
+        other if other.parse::<std::net::IpAddr>().is_ok() => Some(other.to_owned()),
+        _ => return bad(item, report),
     };
     for (host, container) in host.zip(container) {
         ports.push(Published {

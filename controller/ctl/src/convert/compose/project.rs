@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use agent_harness_model::spec::diagnostic::nearest;
+use agent_harness_model::spec::node::NodeKind;
 
 use super::keys::{self, Fate};
 use crate::convert::field::Field;
@@ -36,7 +37,7 @@ impl Project {
             self.volumes.insert(volume.key.to_owned());
             for key in volume.map(report) {
                 let says = match key.key {
-                    "external" if !key.is_on(report) => continue,
+                    "external" if !is_outside(&key, report) => continue,
                     "external" => {
                         "a volume is made by the harness and begins empty; copy the data into it, \
                          or mount a folder of the host by its path"
@@ -68,8 +69,10 @@ impl Project {
     fn read_networks(&mut self, part: &Field<'_>, report: &mut Report) {
         let mut own = 0;
         for network in part.map(report) {
-            let external = network.get("external").is_some_and(|key| key.is_on(report));
-            let name = network.get("name").and_then(|name| name.text(report));
+            let external = network.get("external");
+            let older = external.as_ref().and_then(|key| key.get("name"));
+            let external = external.is_some_and(|key| is_outside(&key, report));
+            let name = network.get("name").or(older).and_then(|name| name.text(report));
             let outside = external.then(|| name.unwrap_or_else(|| network.key.to_owned()));
             if !external {
                 own += 1;
@@ -89,6 +92,11 @@ impl Project {
             ),
         }
     }
+}
+
+/// Whether `external` says so; it was a map with a name once.
+fn is_outside(field: &Field<'_>, report: &mut Report) -> bool {
+    matches!(field.node.kind, NodeKind::Map(_)) || field.is_on(report)
 }
 
 /// Says of a key what the table says, or that it is none.

@@ -1,14 +1,13 @@
 //! One app of a PM2 config as a process.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use agent_harness_model::spec::diagnostic::nearest;
 use agent_harness_model::spec::node::NodeKind;
-use agent_harness_model::spec::{Duration, Ready, RestartPolicy, Stop, TcpProbe, Value};
+use agent_harness_model::spec::{Duration, Ready, RestartPolicy, Stop, TcpProbe};
 
 use super::keys::{APP, Fate};
-use super::script;
+use super::{env, script};
 use crate::convert::compose::size;
 use crate::convert::field::Field;
 use crate::convert::output::escape;
@@ -24,14 +23,18 @@ pub fn read(app: &Field<'_>, folder: &Path, processes: &mut Processes, report: &
     let run = script::command(app, folder, cwd.as_deref(), report);
     let fields = app.map(report);
     let watched = fields.iter().any(|key| key.key == "watch" && is_watched(key));
-    let mut env = BTreeMap::new();
+    let name = app.get("name").and_then(|name| name.text(report)).unwrap_or_else(|| base(app));
     let mut port = None;
     let Some(run) = run else { return };
     let mut process = stack::process(run);
     process.cwd = cwd.as_deref().map(escape);
     for key in fields.iter().filter(|key| key.node.kind != NodeKind::Null) {
         match snake(key.key).as_str() {
-            "env" => (env, port) = environment(key, report),
+            "env" => {
+                let found = env::read(key, &name, folder, processes, report);
+                process.env = found.variables;
+                port = found.port.or(port);
+            }
             "instances" => instances(key, report),
             "exec_mode" => mode(key, report),
             "autorestart" => {
@@ -57,8 +60,6 @@ pub fn read(app: &Field<'_>, folder: &Path, processes: &mut Processes, report: &
             other => told(key, other, report),
         }
     }
-    process.env = env;
-    let name = app.get("name").and_then(|name| name.text(report)).unwrap_or_else(|| base(app));
     let added = processes.add(app, &name, process, report);
     let port = port.filter(|port| *port > 0).map(|port| {
         let name = processes.give_port(&added, port);
@@ -113,32 +114,6 @@ fn base(app: &Field<'_>) -> String {
     let first = script.split_whitespace().next().unwrap_or_default();
     let stem = Path::new(first).file_stem().and_then(|stem| stem.to_str());
     stem.unwrap_or("app").to_owned()
-}
-
-/// The environment, and the port in it.
-fn environment(field: &Field<'_>, report: &mut Report) -> (BTreeMap<String, Value>, Option<u16>) {
-    let mut env = BTreeMap::new();
-    let mut port = None;
-    for entry in field.map(report) {
-        let value = match entry.node.kind {
-            NodeKind::Seq(_) | NodeKind::Map(_) => Some(entry.node.to_json().to_string()),
-            _ => entry.text(report),
-        };
-        let Some(value) = value else { continue };
-        if entry.key == "PORT" {
-            port = value.parse().ok();
-        }
-        let is_name = |(index, c): (usize, char)| {
-            c == '_' || c.is_ascii_alphabetic() || index > 0 && c.is_ascii_digit()
-        };
-        if entry.key.is_empty() || !entry.key.chars().enumerate().all(is_name) {
-            let says = "this is no name of a variable in a spec, which has letters, digits and `_`";
-            report.lost(&entry, says);
-            continue;
-        }
-        env.insert(entry.key.to_owned(), Value::Plain(escape(&value)));
-    }
-    (env, port)
 }
 
 fn instances(field: &Field<'_>, report: &mut Report) {

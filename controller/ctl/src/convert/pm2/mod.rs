@@ -2,6 +2,7 @@
 //! comes here is what it said, as JSON.
 
 mod app;
+mod env;
 mod keys;
 mod script;
 

@@ -202,9 +202,9 @@ networks:
   back: {driver: bridge, internal: true}
   front:
   outside: {external: true, name: real}
-  other: {external: true}
+  other: {external: {name: older}}
 volumes:
-  a: {external: true}
+  a: {external: {name: x}}
   b: {name: real}
   c: {driver: local, driver_opts: {type: nfs}}
   d: {driver: rexray, labels: {a: b}}
@@ -224,7 +224,7 @@ include: [other.yaml]
                 image: b
         ---
         5:23 lost services.a.networks.back.aliases: addresses and further names are the engine's; use the service's own name
-        5:49 lost services.a.networks.other: a container joins one network, and not `other` too; choose one
+        5:49 lost services.a.networks.other: a container joins one network, and not `older` too; choose one
         7:1 lost networks: the services of an Infra share one network and all reach each other; leave out what must not
         8:26 lost networks.back.internal: the network is the harness's own; make one with `docker network create` and name it under `network` of each container
         12:1 note volumes: the volumes are made anew: the data in those of compose, named PROJECT_VOLUME, stays there

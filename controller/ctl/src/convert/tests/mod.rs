@@ -75,19 +75,18 @@ fn compose(text: &str) -> String {
 
 /// One service `app`, whose first key is in line 5, with a volume `data`. What is said of every service is left out.
 fn service(keys: &str) -> String {
-    let keys: String = keys.lines().map(|line| format!("    {line}\n")).collect();
-    let text = format!(
-        "volumes: {{data: , more: }}\nservices:\n  app:\n    restart: always\n    image: app\n{keys}"
-    );
+    let begin = "volumes: {data: , more: }\nservices:\n  app:\n    restart: always\n    image: app";
+    let lines = std::iter::once(begin.to_owned());
+    let lines = lines.chain(keys.lines().map(|line| format!("    {line}")));
+    let text = lines.collect::<Vec<_>>().join("\n");
     let all = compose(&text);
     let rest = |line: &&str| !line.contains("note volumes: the volumes are made anew");
-    let lines: Vec<&str> = all.lines().filter(rest).collect();
+    let mut lines: Vec<&str> = all.lines().filter(rest).collect();
     let begins = ["services:", "  app:", "    container:", "      image: app"];
-    let lines = lines.strip_prefix(&[" "]).unwrap_or(&lines);
-    let mut lines = lines.to_vec();
     for begin in begins {
         let found = lines.iter().position(|line| line.trim() == begin.trim());
         found.map(|index| lines.remove(index));
     }
-    lines.iter().map(|line| format!("{}\n", line.strip_prefix("      ").unwrap_or(line))).collect()
+    let outdented = lines.iter().map(|line| line.strip_prefix("      ").unwrap_or(line));
+    outdented.collect::<Vec<_>>().join("\n") + "\n"
 }

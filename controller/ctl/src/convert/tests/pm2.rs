@@ -94,10 +94,13 @@ fn what_a_program_made_absolute_is_relative_again() {
                 {"name":"a","script":"/src/app/packages/a/index.js","cwd":"/src/app/packages/a"},
                 {"name":"b","script":"/src/app/tool.js","cwd":"/src/app/packages/b"},
                 {"name":"c","script":"index.js","cwd":"/elsewhere"},
-                {"name":"d","script":"/src/app/d.js","cwd":"/src/app","watch":["src"]}
+                {"name":"d","script":"/src/app/d.js","cwd":"/src/app","watch":["src"],
+                    "env":{"PATH":"/src/app/venv/bin:/usr/bin","DIR":"/src/app/data","API_TOKEN":"t"}}
             ]}"#
         ),
         @"
+          path:
+          - venv/bin
           processes:
             a:
               run: node index.js
@@ -109,9 +112,15 @@ fn what_a_program_made_absolute_is_relative_again() {
               run: node index.js
             d:
               run: node d.js
+              env:
+                API_TOKEN: t
+                DIR: /src/app/data
         ---
          lost apps[2].cwd: a process runs in the worktree of its agent, and this is outside of it; move it in, or begin `run` with `cd … &&`
          lost apps[3].watch: nothing is restarted when files change; let a program do that, such as `node --watch`, `tsx watch` or `nodemon`
+         note apps[3].env.PATH: folders of this file's own are in `path`, which all processes have; the rest of PATH is the controller's
+         note apps[3].env.DIR: it names the folder of this file; `${worktree.path}` is that of an agent
+         note apps[3].env.API_TOKEN: it is written out; to keep it out of the spec, write `API_TOKEN: {secret: d-api-token}` and put its value into `secrets/spec-d-api-token` of the state folder
          note : PM2 ends a process with SIGINT, the harness with SIGTERM; write `stop: {signal: SIGINT}` for one that needs it
          note : a process runs in the agent's worktree: add `worktree: {repo: …}` to the spec; without one it runs in the home folder
         "

@@ -75,6 +75,7 @@ fn what_is_wrong_with_a_service() {
     healthcheck: {test: [curl, x], interval: 30, retries: many, often: true}
     mem_limit: lots
     cpus: -1
+    scale: $NONE
     restart: sometimes
     extra_hosts: [db]
     ulimits: {nofile: x}
@@ -91,6 +92,7 @@ fn what_is_wrong_with_a_service() {
         compose.yaml:4:18: `services.app.environment` must be a map, but is the text "text"; write `KEY: VALUE` lines below it
         compose.yaml:5:13: `services.app.ports[0]` is no port: the number 0; write `HOST:CONTAINER`, with ports from 1 to 65535 or as many on both sides
         compose.yaml:5:16: `services.app.ports[1]` is no port: the text "a"; write `HOST:CONTAINER`, with ports from 1 to 65535 or as many on both sides
+        compose.yaml:5:19: `services.app.ports[2]` is no port: the text "1:2:3:4:5"; write `HOST:CONTAINER`, with ports from 1 to 65535 or as many on both sides
         compose.yaml:5:32: `services.app.ports[3]` is no port: the text "1-2:1-3"; write `HOST:CONTAINER`, with ports from 1 to 65535 or as many on both sides
         compose.yaml:5:43: `services.app.ports[4]` names no `target`; add the port of the container as `target`
         compose.yaml:5:71: unknown key `x` in `services.app.ports[5]`; a port has `target`, `published`, `host_ip`, `protocol`, `name`, `mode` and `app_protocol`
@@ -107,16 +109,17 @@ fn what_is_wrong_with_a_service() {
         compose.yaml:8:65: unknown key `often` in `services.app.healthcheck`; a check has `test`, `interval`, `timeout`, `retries`, `start_period`, `start_interval` and `disable`
         compose.yaml:9:16: `services.app.mem_limit` must be a size such as 256m, but is "lots"; correct it
         compose.yaml:10:11: `services.app.cpus` must be a number such as 1.5, but is "-1"; correct it
-        compose.yaml:11:14: `services.app.restart` is no policy: "sometimes"; write `no`, `always`, `unless-stopped` or `on-failure`
-        compose.yaml:12:19: `services.app.extra_hosts.db` has no address; write `HOST=ADDRESS`
-        compose.yaml:13:23: `services.app.ulimits.nofile` must be a whole number, but is "x"; correct it
-        compose.yaml:14:15: unknown key `drver` in `services.app.logging`; it has `driver` and `options`
-        compose.yaml:15:16: there is no network `none` under the file's `networks`; add it there as `none:`
-        compose.yaml:16:24: `services.app.deploy.replicas` must be a whole number, but is "x"; correct it
-        compose.yaml:16:48: unknown key `memry` in `services.app.deploy.resources.limits`; `limits` has `memory`, `cpus` and `pids`
-        compose.yaml:16:77: unknown key `tries` in `services.app.deploy.restart_policy`; it has `condition`, `delay`, `max_attempts` and `window`
-        compose.yaml:16:88: unknown key `mood` in `services.app.deploy`; remove it: compose does not know it either
-        compose.yaml:17:5: the file "none.env" cannot be read: entity not found; a path starts at the folder of this file
+        compose.yaml:11:12: `services.app.scale` must be a whole number, but is ""; write one; a variable that is not set is empty
+        compose.yaml:12:14: `services.app.restart` is no policy: "sometimes"; write `no`, `always`, `unless-stopped` or `on-failure`
+        compose.yaml:13:19: `services.app.extra_hosts.db` has no address; write `HOST=ADDRESS`
+        compose.yaml:14:23: `services.app.ulimits.nofile` must be a whole number, but is "x"; correct it
+        compose.yaml:15:15: unknown key `drver` in `services.app.logging`; it has `driver` and `options`
+        compose.yaml:16:16: there is no network `none` under the file's `networks`; add it there as `none:`
+        compose.yaml:17:24: `services.app.deploy.replicas` must be a whole number, but is "x"; correct it
+        compose.yaml:17:48: unknown key `memry` in `services.app.deploy.resources.limits`; `limits` has `memory`, `cpus` and `pids`
+        compose.yaml:17:77: unknown key `tries` in `services.app.deploy.restart_policy`; it has `condition`, `delay`, `max_attempts` and `window`
+        compose.yaml:17:88: unknown key `mood` in `services.app.deploy`; remove it: compose does not know it either
+        compose.yaml:18:5: the file "none.env" cannot be read: entity not found; a path starts at the folder of this file
         "#
     );
 }

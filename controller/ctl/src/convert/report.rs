@@ -25,11 +25,22 @@ pub struct Finding {
     pub file: String,
     /// The dotted key, such as `services.db.build`; empty where the whole file is meant.
     pub key: String,
+    /// How many more keys it is said of: one line is read for each of them, through anchors.
+    pub also: usize,
     /// Why, and what to do.
     pub text: String,
 }
 
 impl Finding {
+    /// The key, and how many more there are, as a sentence begins with it.
+    pub fn of(&self) -> String {
+        match (self.key.as_str(), self.also) {
+            ("", _) => String::new(),
+            (key, 0) => format!("`{key}`: "),
+            (key, more) => format!("`{key}` and {more} more: "),
+        }
+    }
+
     /// `FILE:LINE:COLUMN`, as editors and terminals jump to it.
     pub fn at(&self) -> String {
         self.place.as_ref().map_or_else(|| self.file.clone(), ToString::to_string)
@@ -74,6 +85,7 @@ impl Report {
             place: None,
             file: self.file.clone(),
             key: String::new(),
+            also: 0,
             text: text.into(),
         });
     }
@@ -81,13 +93,19 @@ impl Report {
     fn find(&mut self, weight: Weight, place: Place, key: &str, text: String) {
         let place = self.placed.then_some(place);
         let (file, key) = (self.file.clone(), key.to_owned());
-        self.add(Finding { weight, place, file, key, text });
+        self.add(Finding { weight, place, file, key, also: 0, text });
     }
 
-    /// What was said of the same place already is not said again: one alias is read once for each of its uses.
+    /// What was said of the same line already is not said again.
     fn add(&mut self, finding: Finding) {
-        if !self.findings.contains(&finding) {
-            self.findings.push(finding);
+        let same = |other: &&mut Finding| {
+            let other = (other.weight, &other.place, &other.text);
+            other == (finding.weight, &finding.place, &finding.text)
+        };
+        match self.findings.iter_mut().find(same) {
+            Some(other) if other.key == finding.key => {}
+            Some(other) if other.place.is_some() => other.also += 1,
+            Some(_) | None => self.findings.push(finding),
         }
     }
 

@@ -20,7 +20,12 @@ use crate::ui::{Tone, Ui};
 /// The spec goes to standard output. Whatever could not be carried over is listed on standard error, with its line and
 /// what to do instead.
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXITS)]
+#[command(
+    after_help = EXITS,
+    subcommand_value_name = "FORM",
+    subcommand_help_heading = "Forms",
+    disable_help_subcommand = true
+)]
 pub struct ConvertArgs {
     #[command(subcommand)]
     form: Form,
@@ -94,9 +99,7 @@ fn tell(file: &str, findings: &[Finding], ui: &mut Ui) -> Result {
             Weight::Lost => ui.paint_words(Tone::Bad, "lost"),
             Weight::Note => ui.paint_words(Tone::Info, "note"),
         };
-        let Finding { key, text, .. } = finding;
-        let key = if key.is_empty() { String::new() } else { format!("`{key}`: ") };
-        ui.say(&format!("{}: {label}: {key}{text}", finding.at()))?;
+        ui.say(&format!("{}: {label}: {}{}", finding.at(), finding.of(), finding.text))?;
     }
     match findings.iter().filter(|finding| finding.weight == Weight::Lost).count() {
         0 => Ok(Exit::Done),
@@ -157,11 +160,11 @@ fn from_procfile(args: &FileArgs) -> Result<Outcome> {
 fn from_pm2(args: &FileArgs) -> Result<Outcome> {
     let file = shown(&args.file);
     let form = pm2::Form::of(&args.file);
+    let (folder, name) = (folder_of(&args.file)?, stack_name(args)?);
     let bytes = match form {
         pm2::Form::Program => node::value_of(&args.file)?,
         pm2::Form::Json | pm2::Form::Yaml => bytes_of(&args.file)?,
     };
-    let (folder, name) = (folder_of(&args.file)?, stack_name(args)?);
     Ok(read::text(&file, &bytes).and_then(|text| {
         pm2::convert(&pm2::Input { file: &file, text, form, folder: &folder, name: &name })
     }))

@@ -18,6 +18,7 @@ fn commands_are_split_as_a_shell_splits_them() {
           - -c
           - echo $HOME $${X}
         ---
+        1:1 note: `volumes`: the volumes are made anew: the data in those of compose, named PROJECT_VOLUME, stays there
         "#
     );
 }
@@ -38,7 +39,8 @@ fn environment_comes_as_a_map_or_a_list() {
             SET: value
             "yes": "on"
         ---
-        10:7 note services.app.environment.D: it has no value here and is not set: it is left out
+        1:1 note: `volumes`: the volumes are made anew: the data in those of compose, named PROJECT_VOLUME, stays there
+        10:7 note: `services.app.environment.D`: it has no value here and is not set: it is left out
         "#
     );
     insta::assert_snapshot!(service("environment: [A=b=c, SET, NONE, A=d]"), @"
@@ -46,7 +48,8 @@ fn environment_comes_as_a_map_or_a_list() {
         A: d
         SET: value
     ---
-    6:31 note services.app.environment.NONE: it has no value here and is not set: it is left out
+    1:1 note: `volumes`: the volumes are made anew: the data in those of compose, named PROJECT_VOLUME, stays there
+    6:31 note: `services.app.environment.NONE`: it has no value here and is not set: it is left out
     ");
 }
 
@@ -93,6 +96,7 @@ fn ports_come_in_many_forms() {
               container: 1025
               address: "0.0.0.0"
         ---
+        1:1 note: `volumes`: the volumes are made anew: the data in those of compose, named PROJECT_VOLUME, stays there
         "#
     );
     insta::assert_snapshot!(service("ports: [\"8080\", \"8000-8010:80\", 9000-9001]"), @"
@@ -110,10 +114,11 @@ fn ports_come_in_many_forms() {
           host: 9001
           container: 9001
     ---
-    6:13 lost services.app.ports[0]: a port of the host is not chosen freely; it is the container's own here: change `host` where that is taken
-    6:21 lost services.app.ports[1]: no port is chosen out of 8000-8010; `host` is the first here
-    6:37 lost services.app.ports[2]: a port of the host is not chosen freely; it is the container's own here: change `host` where that is taken
-     note : ports without an address are published on 127.0.0.1 alone; write `address: 0.0.0.0` beside `host` of one that other hosts are to reach
+    1:1 note: `volumes`: the volumes are made anew: the data in those of compose, named PROJECT_VOLUME, stays there
+    6:13 lost: `services.app.ports[0]`: a port of the host is not chosen freely; it is the container's own here: change `host` where that is taken
+    6:21 lost: `services.app.ports[1]`: no port is chosen out of 8000-8010; `host` is the first here
+    6:37 lost: `services.app.ports[2]`: a port of the host is not chosen freely; it is the container's own here: change `host` where that is taken
+     note: ports without an address are published on 127.0.0.1 alone; write `address: 0.0.0.0` beside `host` of one that other hosts are to reach
     ");
 }
 
@@ -144,10 +149,11 @@ fn volumes_come_in_many_forms() {
             more: /more
             ~/home: /home
         ---
-        8:9 lost services.app.volumes[1]: the container may write into it; see to it that its user may not write there
-        13:9 note services.app.volumes[6]: the volume has no name; it is `app-anonymous-data` here, and its data is kept
-        14:9 lost services.app.volumes[7]: the container may write into it; see to it that its user may not write there
-         note : paths under `volumes` start at the folder of the spec file: put it beside this file, or change them
+        1:1 note: `volumes`: the volumes are made anew: the data in those of compose, named PROJECT_VOLUME, stays there
+        8:9 lost: `services.app.volumes[1]`: the container may write into it; see to it that its user may not write there
+        13:9 note: `services.app.volumes[6]`: the volume has no name; it is `app-anonymous-data` here, and its data is kept
+        14:9 lost: `services.app.volumes[7]`: the container may write into it; see to it that its user may not write there
+         note: paths under `volumes` start at the folder of the spec file: put it beside this file, or change them
         "
     );
 }
@@ -164,6 +170,7 @@ fn health_checks() {
             interval: 5s
             startPeriod: 1m30s
         ---
+        1:1 note: `volumes`: the volumes are made anew: the data in those of compose, named PROJECT_VOLUME, stays there
         "
     );
     insta::assert_snapshot!(
@@ -177,6 +184,7 @@ fn health_checks() {
             - $${DB}
             retries: 10
         ---
+        1:1 note: `volumes`: the volumes are made anew: the data in those of compose, named PROJECT_VOLUME, stays there
         "
     );
     insta::assert_snapshot!(service("healthcheck: {disable: true, interval: 5s}"), @"
@@ -184,6 +192,7 @@ fn health_checks() {
         test:
         - NONE
     ---
+    1:1 note: `volumes`: the volumes are made anew: the data in those of compose, named PROJECT_VOLUME, stays there
     ");
 }
 
@@ -228,7 +237,8 @@ x-own: anything"
               hard: 20
           user: "1000"
         ---
-        9:14 note services.app.deploy.mode: only Docker Swarm reads it
+        1:1 note: `volumes`: the volumes are made anew: the data in those of compose, named PROJECT_VOLUME, stays there
+        9:14 note: `services.app.deploy.mode`: only Docker Swarm reads it
         "#
     );
     insta::assert_snapshot!(
@@ -239,6 +249,7 @@ x-own: anything"
           extraHosts:
             db: "10.0.0.1"
         ---
+        1:1 note: `volumes`: the volumes are made anew: the data in those of compose, named PROJECT_VOLUME, stays there
         "#
     );
 }
@@ -259,7 +270,7 @@ fn when_a_container_starts_again() {
         no:         restart: never ---
         unless-stopped:         restart: unlessStopped ---
         on-failure:         restart: onFailure ---
-        on-failure:3:         restart: onFailure --- 1:26 lost services.a.restart: a container is started again without an end; `never` or `onFailure` say when it is not
+        on-failure:3:         restart: onFailure --- 1:26 lost: `services.a.restart`: a container is started again without an end; `never` or `onFailure` say when it is not
         "
     );
     insta::assert_snapshot!(
@@ -271,7 +282,7 @@ fn when_a_container_starts_again() {
                 image: a
                 restart: onFailure
         ---
-        1:75 lost services.a.deploy.restart_policy.max_attempts: a container is started again without an end; `never` or `onFailure` say when it is not
+        1:75 lost: `services.a.deploy.restart_policy.max_attempts`: a container is started again without an end; `never` or `onFailure` say when it is not
         "
     );
 }

@@ -160,3 +160,12 @@ fn lists_of_processes_are_read_from_files() {
     --- Done
     ");
 }
+
+#[test]
+fn a_file_that_is_not_there_is_not_run() {
+    insta::assert_snapshot!(Ctl::new().alone(&["convert", "pm2", "STATE/none.js"]), @"
+    --- stderr
+    error: STATE/none.js: No such file or directory (os error 2)
+    --- Failed
+    ");
+}

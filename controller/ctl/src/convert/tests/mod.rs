@@ -38,8 +38,7 @@ fn told(findings: &[Finding]) -> String {
             Weight::Note => "note",
         };
         let place = finding.place.as_ref().map(|it| format!("{}:{}", it.line, it.column));
-        let Finding { key, text, .. } = finding;
-        format!("{} {label} {key}: {text}\n", place.unwrap_or_default())
+        format!("{} {label}: {}{}\n", place.unwrap_or_default(), finding.of(), finding.text)
     };
     findings.iter().map(line).collect()
 }

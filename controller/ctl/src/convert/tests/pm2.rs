@@ -76,11 +76,11 @@ fn apps_become_processes() {
               run: python3 worker.py --queue default
               restart: onFailure
         ---
-        2:5 note apps[0]: its PORT is `ports.api`: 8080 + 10 × the number of the agent
-        14:5 note apps[0].wait_ready: it is ready here when its port takes a connection
-        17:5 note apps[1]: its PORT is `ports.api`: 8080 + 10 × the number of the agent
-         note : PM2 ends a process with SIGINT, the harness with SIGTERM; write `stop: {signal: SIGINT}` for one that needs it
-         note : a process runs in the agent's worktree: add `worktree: {repo: …}` to the spec; without one it runs in the home folder
+        2:5 note: `apps[0]`: its PORT is `ports.api`: 8080 + 10 × the number of the agent
+        14:5 note: `apps[0].wait_ready`: it is ready here when its port takes a connection
+        17:5 note: `apps[1]`: its PORT is `ports.api`: 8080 + 10 × the number of the agent
+         note: PM2 ends a process with SIGINT, the harness with SIGTERM; write `stop: {signal: SIGINT}` for one that needs it
+         note: a process runs in the agent's worktree: add `worktree: {repo: …}` to the spec; without one it runs in the home folder
         "
     );
 }
@@ -116,13 +116,13 @@ fn what_a_program_made_absolute_is_relative_again() {
                 API_TOKEN: t
                 DIR: /src/app/data
         ---
-         lost apps[2].cwd: a process runs in the worktree of its agent, and this is outside of it; move it in, or begin `run` with `cd … &&`
-         lost apps[3].watch: nothing is restarted when files change; let a program do that, such as `node --watch`, `tsx watch` or `nodemon`
-         note apps[3].env.PATH: folders of this file's own are in `path`, which all processes have; the rest of PATH is the controller's
-         note apps[3].env.DIR: it names the folder of this file; `${worktree.path}` is that of an agent
-         note apps[3].env.API_TOKEN: it is written out; to keep it out of the spec, write `API_TOKEN: {secret: d-api-token}` and put its value into `secrets/spec-d-api-token` of the state folder
-         note : PM2 ends a process with SIGINT, the harness with SIGTERM; write `stop: {signal: SIGINT}` for one that needs it
-         note : a process runs in the agent's worktree: add `worktree: {repo: …}` to the spec; without one it runs in the home folder
+         lost: `apps[2].cwd`: a process runs in the worktree of its agent, and this is outside of it; move it in, or begin `run` with `cd … &&`
+         lost: `apps[3].watch`: nothing is restarted when files change; let a program do that, such as `node --watch`, `tsx watch` or `nodemon`
+         note: `apps[3].env.PATH`: folders of this file's own are in `path`, which all processes have; the rest of PATH is the controller's
+         note: `apps[3].env.DIR`: it names the folder of this file; `${worktree.path}` is that of an agent
+         note: `apps[3].env.API_TOKEN`: it is written out; to keep it out of the spec, write `API_TOKEN: {secret: d-api-token}` and put its value into `secrets/spec-d-api-token` of the state folder
+         note: PM2 ends a process with SIGINT, the harness with SIGTERM; write `stop: {signal: SIGINT}` for one that needs it
+         note: a process runs in the agent's worktree: add `worktree: {repo: …}` to the spec; without one it runs in the home folder
         "
     );
 }
@@ -134,16 +134,16 @@ fn a_config_may_be_a_list_or_one_app() {
         a:
           run: node a.js
     ---
-     note : PM2 ends a process with SIGINT, the harness with SIGTERM; write `stop: {signal: SIGINT}` for one that needs it
-     note : a process runs in the agent's worktree: add `worktree: {repo: …}` to the spec; without one it runs in the home folder
+     note: PM2 ends a process with SIGINT, the harness with SIGTERM; write `stop: {signal: SIGINT}` for one that needs it
+     note: a process runs in the agent's worktree: add `worktree: {repo: …}` to the spec; without one it runs in the home folder
     ");
     insta::assert_snapshot!(config(Form::Json, "{\"script\": \"a.js\"}"), @"
       processes:
         a:
           run: node a.js
     ---
-     note : PM2 ends a process with SIGINT, the harness with SIGTERM; write `stop: {signal: SIGINT}` for one that needs it
-     note : a process runs in the agent's worktree: add `worktree: {repo: …}` to the spec; without one it runs in the home folder
+     note: PM2 ends a process with SIGINT, the harness with SIGTERM; write `stop: {signal: SIGINT}` for one that needs it
+     note: a process runs in the agent's worktree: add `worktree: {repo: …}` to the spec; without one it runs in the home folder
     ");
 }
 
@@ -194,37 +194,37 @@ deploy: {production: {}}
             my-app-2:
               run: bin/server
         ---
-        2:3 note apps[0]: `my app` is no name in a spec: it is `my-app` here
-        4:3 lost apps[0].instances: a process is one process; write one entry for each, with a port of its own
-        5:3 note apps[0].exec_mode: there is no cluster: one process listens on its port itself
-        6:3 lost apps[0].watch: nothing is restarted when files change; let a program do that, such as `node --watch`, `tsx watch` or `nodemon`
-        7:3 lost apps[0].ignore_watch: nothing is watched; tell the program that watches
-        8:3 lost apps[0].cron_restart: nothing is restarted by the clock; let cron run `ctl restart NAME PROCESS`
-        9:3 note apps[0].namespace: the processes of an agent are its own; `ctl restart NAME` is for all of them
-        10:3 note apps[0].out_file: the harness keeps the output itself; `ctl logs NAME PROCESS` shows it
-        11:3 note apps[0].error_file: the harness keeps the output itself; `ctl logs NAME PROCESS` shows it
-        12:3 note apps[0].log_date_format: the harness keeps the output itself; `ctl logs NAME PROCESS` shows it
-        13:3 note apps[0].pid_file: no file holds its number; `ctl describe` shows it
-        14:3 note apps[0].max_restarts: a process that keeps ending is started again after longer and longer times anyway
-        15:3 lost apps[0].uid: a process runs as the user of the controller; start that as the user who is meant
-        16:3 lost apps[0].increment_var: a process is one process; write one entry for each, with its own `env`
-        17:3 lost apps[0].filter_env: a process gets what the spec says, and little of the caller's; see `ctl env NAME`
-        18:3 lost apps[0].shutdown_with_message: a process is ended with a signal; write `stop: {signal: …}`
-        19:3 lost apps[0].treekill: whatever a process started ends with it
-        20:3 lost apps[0].post_update: nothing is run after an update; write it under `setup` as a step
-        21:3 note apps[0].source_map_support: it is PM2's own; write `--enable-source-maps` after `node` if it is wanted
-        22:3 lost apps[0].wait_ready: no message says that a process is ready; write `ready: {http: {port: NAME}}`, or `exec` with a command
-        23:9 lost apps[0].env.a.b: this is no name of a variable in a spec, which has letters, digits and `_`
-        24:3 lost apps[0].env_production: there is one environment; write these into the `env` of an Agent or of another Stack
-        25:3 lost apps[0].interpreter: the version 18 is not fetched; put the folder of its `node` into `path`
-        26:3 lost apps[0].stop_exit_codes: only 0 can end a process for good, with `restart: onFailure`
-        27:3 lost apps[0].atorestart: PM2 knows no such key; is `autorestart` meant?
-        28:3 note apps[1]: `my app` is no name in a spec: it is `my-app-2` here
-        31:3 lost apps[1].node_args: no interpreter runs the script; write one as `run` begins
-        32:3 lost apps[1].listen_timeout: nothing is waited for; write `ready` with a `timeout`
-        33:1 lost deploy: nothing is deployed here; keep the file for that
-         note : PM2 ends a process with SIGINT, the harness with SIGTERM; write `stop: {signal: SIGINT}` for one that needs it
-         note : a process runs in the agent's worktree: add `worktree: {repo: …}` to the spec; without one it runs in the home folder
+        2:3 note: `apps[0]`: `my app` is no name in a spec: it is `my-app` here
+        4:3 lost: `apps[0].instances`: a process is one process; write one entry for each, with a port of its own
+        5:3 note: `apps[0].exec_mode`: there is no cluster: one process listens on its port itself
+        6:3 lost: `apps[0].watch`: nothing is restarted when files change; let a program do that, such as `node --watch`, `tsx watch` or `nodemon`
+        7:3 lost: `apps[0].ignore_watch`: nothing is watched; tell the program that watches
+        8:3 lost: `apps[0].cron_restart`: nothing is restarted by the clock; let cron run `ctl restart NAME PROCESS`
+        9:3 note: `apps[0].namespace`: the processes of an agent are its own; `ctl restart NAME` is for all of them
+        10:3 note: `apps[0].out_file`: the harness keeps the output itself; `ctl logs NAME PROCESS` shows it
+        11:3 note: `apps[0].error_file`: the harness keeps the output itself; `ctl logs NAME PROCESS` shows it
+        12:3 note: `apps[0].log_date_format`: the harness keeps the output itself; `ctl logs NAME PROCESS` shows it
+        13:3 note: `apps[0].pid_file`: no file holds its number; `ctl describe` shows it
+        14:3 note: `apps[0].max_restarts`: a process that keeps ending is started again after longer and longer times anyway
+        15:3 lost: `apps[0].uid`: a process runs as the user of the controller; start that as the user who is meant
+        16:3 lost: `apps[0].increment_var`: a process is one process; write one entry for each, with its own `env`
+        17:3 lost: `apps[0].filter_env`: a process gets what the spec says, and little of the caller's; see `ctl env NAME`
+        18:3 lost: `apps[0].shutdown_with_message`: a process is ended with a signal; write `stop: {signal: …}`
+        19:3 lost: `apps[0].treekill`: whatever a process started ends with it
+        20:3 lost: `apps[0].post_update`: nothing is run after an update; write it under `setup` as a step
+        21:3 note: `apps[0].source_map_support`: it is PM2's own; write `--enable-source-maps` after `node` if it is wanted
+        22:3 lost: `apps[0].wait_ready`: no message says that a process is ready; write `ready: {http: {port: NAME}}`, or `exec` with a command
+        23:9 lost: `apps[0].env.a.b`: this is no name of a variable in a spec, which has letters, digits and `_`
+        24:3 lost: `apps[0].env_production`: there is one environment; write these into the `env` of an Agent or of another Stack
+        25:3 lost: `apps[0].interpreter`: the version 18 is not fetched; put the folder of its `node` into `path`
+        26:3 lost: `apps[0].stop_exit_codes`: only 0 can end a process for good, with `restart: onFailure`
+        27:3 lost: `apps[0].atorestart`: PM2 knows no such key; is `autorestart` meant?
+        28:3 note: `apps[1]`: `my app` is no name in a spec: it is `my-app-2` here
+        31:3 lost: `apps[1].node_args`: no interpreter runs the script; write one as `run` begins
+        32:3 lost: `apps[1].listen_timeout`: nothing is waited for; write `ready` with a `timeout`
+        33:1 lost: `deploy`: nothing is deployed here; keep the file for that
+         note: PM2 ends a process with SIGINT, the harness with SIGTERM; write `stop: {signal: SIGINT}` for one that needs it
+         note: a process runs in the agent's worktree: add `worktree: {repo: …}` to the spec; without one it runs in the home folder
         "
     );
 }

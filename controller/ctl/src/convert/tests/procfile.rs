@@ -38,11 +38,11 @@ mail_catcher_: mailpit
             worker:
               run: QUEUE=* bin/worker && echo '$${HOME}'
         ---
-        2:1 note web: its PORT is `ports.web`: 5000 + 10 × the number of the agent
-        5:3 note metrics: its PORT is `ports.metrics`: 5001 + 10 × the number of the agent
-        6:1 lost release: it runs once before a release, and is no process that stays; write it under `setup` as a step: `release: {run: …}`
-        7:1 note mail_catcher_: `mail_catcher_` is no name in a spec: it is `mail_catcher` here
-         note : a process runs in the agent's worktree: add `worktree: {repo: …}` to the spec; without one it runs in the home folder
+        2:1 note: `web`: its PORT is `ports.web`: 5000 + 10 × the number of the agent
+        5:3 note: `metrics`: its PORT is `ports.metrics`: 5001 + 10 × the number of the agent
+        6:1 lost: `release`: it runs once before a release, and is no process that stays; write it under `setup` as a step: `release: {run: …}`
+        7:1 note: `mail_catcher_`: `mail_catcher_` is no name in a spec: it is `mail_catcher` here
+         note: a process runs in the agent's worktree: add `worktree: {repo: …}` to the spec; without one it runs in the home folder
         "
     );
 }

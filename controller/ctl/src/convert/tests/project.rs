@@ -84,10 +84,8 @@ services:
                   B: own
                 user: two
         ---
-        5:3 lost services.one.tty: there is no terminal; leave it out
-        5:3 lost services.two.tty: there is no terminal; leave it out
-        5:3 lost services.three.tty: there is no terminal; leave it out
-        18:5 note services.three.depends_on: not needed: whoever needs a service waits until it is well
+        5:3 lost: `services.one.tty` and 2 more: there is no terminal; leave it out
+        18:5 note: `services.three.depends_on`: not needed: whoever needs a service waits until it is well
         "
     );
 }
@@ -170,14 +168,14 @@ volumes: {store: }
                     host: 5434
                     container: 5432
         ---
-        3:3 note services.db: the service is `postgres` here; see what `app` says of the host `db`
-        7:3 note services.postgres: an Infra has one `postgres`, and the one above is it: this one is under `services`, and agents get nothing in it
-        7:3 note services.postgres: the service is `postgres-service` here; see what `app` says of the host `postgres`
-        14:3 note services.s3: the service is `objectStore` here; see what `app` says of the host `s3`
-        18:19 lost services.s3.environment.MINIO_DEFAULT_BUCKETS: the policy `public` of `two` is not set; set it with the store's own client
-        18:19 lost services.s3.environment.MINIO_DEFAULT_BUCKETS: "Three" is no name of a bucket; give it 3 to 63 of a-z, 0-9, `-`
-        18:19 note services.s3.environment.MINIO_DEFAULT_BUCKETS: these are `objectStore.buckets` here: the harness makes them
-        25:1 note volumes: the volumes are made anew: the data in those of compose, named PROJECT_VOLUME, stays there
+        3:3 note: `services.db`: the service is `postgres` here; see what `app` says of the host `db`
+        7:3 note: `services.postgres`: an Infra has one `postgres`, and the one above is it: this one is under `services`, and agents get nothing in it
+        7:3 note: `services.postgres`: the service is `postgres-service` here; see what `app` says of the host `postgres`
+        14:3 note: `services.s3`: the service is `objectStore` here; see what `app` says of the host `s3`
+        18:19 lost: `services.s3.environment.MINIO_DEFAULT_BUCKETS`: the policy `public` of `two` is not set; set it with the store's own client
+        18:19 lost: `services.s3.environment.MINIO_DEFAULT_BUCKETS`: "Three" is no name of a bucket; give it 3 to 63 of a-z, 0-9, `-`
+        18:19 note: `services.s3.environment.MINIO_DEFAULT_BUCKETS`: these are `objectStore.buckets` here: the harness makes them
+        25:1 note: `volumes`: the volumes are made anew: the data in those of compose, named PROJECT_VOLUME, stays there
         "#
     );
 }
@@ -211,8 +209,8 @@ fn names_are_made_to_fit() {
                     container: 9999
                     protocol: udp
         ---
-        2:3 note services.my.app: the service is `my-app` here
-        3:3 note services.my-app: the service is `my-app-2` here
+        2:3 note: `services.my.app`: the service is `my-app` here
+        3:3 note: `services.my-app`: the service is `my-app-2` here
         "
     );
 }

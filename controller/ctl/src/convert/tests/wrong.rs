@@ -164,7 +164,7 @@ fn a_variable_that_is_not_set_is_empty_and_said() {
                 env:
                   X: value
         ---
-        1:71 note services.a.environment.X: `NONE` is not set and has no default: it counts as empty; set it, or name its file with --env-file
+        1:71 note: `services.a.environment.X`: `NONE` is not set and has no default: it counts as empty; set it, or name its file with --env-file
         "
     );
 }

@@ -83,13 +83,12 @@ fn apps<'a>(node: &'a Node, report: &mut Report) -> Vec<Field<'a>> {
     if let NodeKind::Seq(_) = node.kind {
         return root.list(report);
     }
+    let parts = root.map(report);
     let Some(apps) = root.get("apps") else {
-        return if node.get("script").is_some() { vec![root] } else { root.map(report) }
-            .into_iter()
-            .filter(|field| field.node.get("script").is_some())
-            .collect();
+        let is_app = parts.iter().any(|part| part.key == "script");
+        return if is_app { vec![root] } else { Vec::new() };
     };
-    for part in root.map(report) {
+    for part in parts {
         if part.key == "deploy" {
             report.lost(&part, "nothing is deployed here; keep the file for that");
         }

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod documents;
+mod foreign;
 mod merge;
 mod mutants;
 mod refused;

@@ -9,6 +9,8 @@
     reason = "a program for developers, which ends at the first thing that is not as it should be"
 )]
 
+#[path = "../e2e/containers.rs"]
+mod containers;
 #[path = "../e2e/harness.rs"]
 #[allow(dead_code, reason = "the tests use all of it")]
 mod harness;

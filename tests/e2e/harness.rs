@@ -17,7 +17,7 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgRow};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, Row as _};
 use tempfile::TempDir;
 
-use super::docker::specs;
+use super::containers::{self, Servers};
 use super::host::{Disk, free_ports};
 use super::store::Store;
 
@@ -41,25 +41,6 @@ pub fn programs() -> PathBuf {
         );
     }
     folder
-}
-
-/// How the shared servers run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Servers {
-    /// As processes of the controller's.
-    Embedded,
-    /// As containers.
-    Containers,
-}
-
-impl Servers {
-    /// The name of the Infra. An engine knows its containers by it, and all tests share one engine.
-    fn infra(self, port: u16) -> String {
-        match self {
-            Self::Embedded => "shared".to_owned(),
-            Self::Containers => format!("t{port}"),
-        }
-    }
 }
 
 /// Everything that belongs to one test.
@@ -124,7 +105,7 @@ impl Site {
                 site.edit("infra.yaml", "port: 19000", &format!("port: {store}"));
             }
             Servers::Containers => {
-                site.write_spec("infra.yaml", &specs::servers(&site.infra, postgres, store));
+                site.write_spec("infra.yaml", &containers::servers(&site.infra, postgres, store));
                 site.edit("stack.yaml", "infra: shared", &format!("infra: {}", site.infra));
             }
         }
@@ -177,6 +158,17 @@ impl Site {
         let draft = self.folder.path().join("draft");
         fs::write(&draft, text).unwrap();
         fs::rename(&draft, self.specs().join(file)).unwrap();
+    }
+
+    /// Removes a spec.
+    pub fn remove_spec(&self, file: &str) {
+        fs::remove_file(self.specs().join(file)).unwrap();
+    }
+
+    /// Writes a file of the user's own.
+    pub fn write_home(&self, path: &Path, text: &str) {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
     }
 
     /// Runs git in the repository.

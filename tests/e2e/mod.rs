@@ -2,6 +2,7 @@
 //! nothing pretended.
 
 mod bad_input;
+mod containers;
 mod docker;
 mod drift;
 mod edits;

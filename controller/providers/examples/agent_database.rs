@@ -48,6 +48,7 @@ impl RunStep for Fill {
                 password: Secret::new(of("PGPASSWORD")),
                 database: of("PGDATABASE"),
                 sslmode: None,
+                in_container: false,
                 embedded_root: None,
             });
             run(&server, &step.command.argv[0]).await;
@@ -78,6 +79,7 @@ async fn main() {
         password: want.admin_password.clone(),
         database: "postgres".into(),
         sslmode: None,
+        in_container: false,
         embedded_root: Some(want.root.clone()),
     };
     let servers = Arc::new(Servers::default());

@@ -55,6 +55,7 @@ async fn measure(version: &str) {
         password,
         database: "postgres".into(),
         sslmode: None,
+        in_container: false,
         embedded_root: None,
     });
     while server.session().await.is_err() {

@@ -4,7 +4,8 @@
 use std::fs;
 
 use super::engine::Engine;
-use crate::e2e::harness::{Servers, Site};
+use crate::e2e::containers::Servers;
+use crate::e2e::harness::Site;
 use crate::e2e::host::free_ports;
 
 const SERVICES: [&str; 4] = ["postgres", "objectStore", "browser", "mailpit"];

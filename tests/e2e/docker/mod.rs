@@ -4,5 +4,4 @@
 mod engine;
 mod life;
 mod refusals;
-pub mod specs;
 mod suite;

@@ -1,7 +1,8 @@
 //! What holds on embedded servers holds on containers: the same tests, on the other servers.
 
 use super::engine::Engine;
-use crate::e2e::harness::{Servers, Site};
+use crate::e2e::containers::Servers;
+use crate::e2e::harness::Site;
 use crate::e2e::{drift, isolation, life};
 
 #[test]

@@ -83,6 +83,8 @@ pub struct PostgresConnection {
     pub database: String,
     /// Whether the connection is encrypted; `None`: the spec does not say.
     pub sslmode: Option<SslMode>,
+    /// It runs in a container of ours: what it came with is closed to agents.
+    pub in_container: bool,
     /// The root folder of our own server: a password is shown only to the process that runs on it. `None`
     /// for a server of somebody else's.
     pub embedded_root: Option<PathBuf>,

@@ -95,6 +95,7 @@ fn resolve_postgres(
             password: password.clone(),
             database: "postgres".into(),
             sslmode: None,
+            in_container: false,
             embedded_root: Some(root.clone()),
         };
         let runtime = EmbeddedPostgres {
@@ -120,6 +121,7 @@ fn resolve_postgres(
             password: Secret::new(made.env(password).unwrap_or_default()),
             database: "postgres".into(),
             sslmode: None,
+            in_container: true,
             embedded_root: None,
         };
         // Whether it answers is asked as soon as it runs: an engine's own check comes late.
@@ -267,6 +269,7 @@ fn fingerprint(runtime: &Runtime) -> String {
             password,
             database,
             sslmode,
+            in_container: _,
             embedded_root: _,
         }) => {
             parts.extend([host.clone(), port.to_string(), user.clone()]);

@@ -119,6 +119,7 @@ fn some_server() -> PostgresConnection {
         password: Secret::new("x"),
         database: String::new(),
         sslmode: None,
+        in_container: false,
         embedded_root: None,
     }
 }

@@ -40,6 +40,7 @@ fn parse_text(text: &str, for_an_app: bool) -> Result<PostgresConnection, String
         password: Secret::new(decoded(password, "password")?),
         database: if database.is_empty() { "postgres".into() } else { database },
         sslmode: sslmode(parameters, for_an_app)?,
+        in_container: false,
         embedded_root: None,
     })
 }
@@ -234,6 +235,7 @@ mod tests {
                     password: password.clone(),
                     database: "a/b".into(),
                     sslmode,
+                    in_container: false,
                     embedded_root: None,
                 };
                 let url = write(&server, &server.user, Some(&password), &server.database);

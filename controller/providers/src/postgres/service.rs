@@ -154,7 +154,11 @@ impl Backend for Postgres {
         infra: &str,
         to: &PostgresConnection,
     ) -> Result<(), EmbeddedError> {
-        Ok(log_in(&self.servers.get(infra, to)).await?)
+        let server = self.servers.get(infra, to);
+        if to.in_container {
+            return Ok(close_what_it_came_with(&server).await?);
+        }
+        Ok(log_in(&server).await?)
     }
 
     /// A server that is starting refuses connections, or says so. Or a stranger has its port: then it ends, and its
@@ -210,8 +214,22 @@ fn connection(want: &EmbeddedPostgres) -> PostgresConnection {
         password: want.admin_password.clone(),
         database: "postgres".to_owned(),
         sslmode: None,
+        in_container: false,
         embedded_root: Some(want.root.clone()),
     }
+}
+
+/// An image leaves the server's first databases open to every role. No agent has any business in them.
+async fn close_what_it_came_with(server: &Server) -> Result<(), PgError> {
+    let mut session = server.session().await?;
+    let open = "SELECT 1 FROM pg_database WHERE datname IN ('postgres', 'template1') \
+                AND has_database_privilege('public', oid, 'CONNECT')";
+    if !session.rows(open, "look at the first databases").await?.is_empty() {
+        let close = "REVOKE ALL ON DATABASE postgres, template1 FROM PUBLIC";
+        session.run(close.to_owned(), "close the first databases").await?;
+    }
+    session.keep();
+    Ok(())
 }
 
 async fn log_in(server: &Server) -> Result<(), PgError> {

@@ -82,6 +82,7 @@ impl TestServer {
             password: Secret::new(PASSWORD),
             database: "postgres".into(),
             sslmode: None,
+            in_container: false,
             embedded_root: None,
         }
     }

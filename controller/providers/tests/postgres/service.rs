@@ -309,6 +309,7 @@ async fn a_stranger_on_the_port_is_named_and_never_sees_the_password() {
         password: embedded.admin_password.clone(),
         database: "postgres".into(),
         sslmode: None,
+        in_container: false,
         embedded_root: Some(embedded.root.clone()),
     };
     let error = bench.servers.get("shared", &to).session().await.unwrap_err();

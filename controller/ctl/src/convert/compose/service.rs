@@ -88,6 +88,7 @@ fn of_image(image: &str) -> Container {
         ports: BTreeMap::new(),
         volumes: BTreeMap::new(),
         healthcheck: None,
+        ready: None,
         shm_size: None,
         memory: None,
         cpus: None,

@@ -31,14 +31,8 @@ pub fn read(
         };
         let Some(mount) = mount else { continue };
         let Some(source) = source(service, &item, &mount, project, report) else { continue };
-        if mount.read_only {
-            report.lost(
-                &item,
-                "the container may write into it; see to it that its user may not write there",
-            );
-        }
         // The later of two at one place is the one that compose mounts.
-        mounts.retain(|_, target| *target != mount.target);
+        mounts.retain(|_, target| target.trim_end_matches(":ro") != mount.target);
         if let Some(other) = mounts.get(&source) {
             let says = format!(
                 "`{source}` is mounted once, at {other}; mount a folder above both, or link one \
@@ -47,7 +41,8 @@ pub fn read(
             report.lost(&item, says);
             continue;
         }
-        mounts.insert(source, mount.target);
+        let option = if mount.read_only { ":ro" } else { "" };
+        mounts.insert(source, format!("{}{option}", mount.target));
     }
     mounts
 }

@@ -141,8 +141,8 @@ fn volumes_come_in_many_forms() {
           volumes:
             ./: /here
             ./../up: /up
-            ./conf: /etc/app
-            ./sub: /sub
+            ./conf: /etc/app:ro
+            ./sub: /sub:ro
             /abs: /abs
             app-anonymous-data: /anonymous/data
             data: /var/lib/data
@@ -150,9 +150,7 @@ fn volumes_come_in_many_forms() {
             ~/home: /home
         ---
         1:1 note: `volumes`: the volumes are made anew: the data in those of compose, named PROJECT_VOLUME, stays there
-        8:9 lost: `services.app.volumes[1]`: the container may write into it; see to it that its user may not write there
         13:9 note: `services.app.volumes[6]`: the volume has no name; it is `app-anonymous-data` here, and its data is kept
-        14:9 lost: `services.app.volumes[7]`: the container may write into it; see to it that its user may not write there
          note: paths under `volumes` start at the folder of the spec file: put it beside this file, or change them
         "
     );

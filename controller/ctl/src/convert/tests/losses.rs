@@ -139,7 +139,7 @@ deploy:
               host: 8000
               container: 80
           volumes:
-            ./ro: /ro
+            ./ro: /ro:ro
             data: /a
             more: /more
         ---
@@ -150,7 +150,6 @@ deploy:
         11:9 lost: `services.app.ports[4]`: the port 53 of the container is published once; leave one of them out
         14:9 lost: `services.app.volumes[1]`: the option `z` is not set; leave it out, or run this yourself
         14:9 lost: `services.app.volumes[1]`: `data` is mounted once, at /a; mount a folder above both, or link one to the other in the image
-        15:9 lost: `services.app.volumes[2]`: the container may write into it; see to it that its user may not write there
         16:9 lost: `services.app.volumes[3]`: a volume is a named one or a path of the host, not `tmpfs`; name one
         17:62 lost: `services.app.volumes[4].volume.nocopy`: it is not set; leave it out, or run this yourself
         18:5 lost: `services.app.healthcheck`: the image's own check keeps its times; write its `test` here too to change them

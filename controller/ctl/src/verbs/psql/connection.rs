@@ -58,8 +58,16 @@ impl Connection {
 
     /// `postgres://user:password@host:port/database?…`
     fn from_url(url: &str) -> Option<Self> {
-        let PostgresConnection { host, port, user, password, database, sslmode, embedded_root: _ } =
-            connection_of_app(url)?;
+        let PostgresConnection {
+            host,
+            port,
+            user,
+            password,
+            database,
+            sslmode,
+            in_container: _,
+            embedded_root: _,
+        } = connection_of_app(url)?;
         let password = password.reveal();
         Some(Self {
             host,

@@ -66,6 +66,7 @@ async fn whatever_server_of_ours_runs_is_reached_after_a_restart_of_the_controll
         password: embedded.admin_password.clone(),
         database: "postgres".into(),
         sslmode: None,
+        in_container: false,
         embedded_root: Some(embedded.root.clone()),
     };
     bench.connections.postgres.insert("shared".into(), to.clone());

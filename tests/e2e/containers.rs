@@ -1,4 +1,23 @@
-//! What containers the specs of a test ask for.
+//! How the shared servers of a test run, and what its specs ask for where they are containers.
+
+/// How the shared servers run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Servers {
+    /// As processes of the controller's.
+    Embedded,
+    /// As containers.
+    Containers,
+}
+
+impl Servers {
+    /// The name of the Infra. An engine knows its containers by it, and all tests share one engine.
+    pub fn infra(self, port: u16) -> String {
+        match self {
+            Self::Embedded => "shared".to_owned(),
+            Self::Containers => format!("t{port}"),
+        }
+    }
+}
 
 /// The servers of the example, as containers.
 pub fn servers(infra: &str, postgres: u16, store: u16) -> String {

@@ -166,7 +166,8 @@ impl Site {
     }
 
     /// Writes a file of the user's own.
-    pub fn write_home(&self, path: &Path, text: &str) {
+    pub fn write_home(&self, path: &str, text: &str) {
+        let path = self.folder().join("home").join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
     }

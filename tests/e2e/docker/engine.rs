@@ -14,6 +14,7 @@ pub struct Engine {
     _turn: MutexGuard<'static, ()>,
 }
 
+#[expect(clippy::unused_self, reason = "only who has the engine may use it")]
 impl Engine {
     /// The engine; `None`: there is none, and nobody insists on it.
     pub fn get(test: &str) -> Option<Self> {

@@ -78,12 +78,9 @@ fn images_that_cannot_be_had_say_why_and_the_others_run() {
     assert!(events.contains(&format!("pulling {mail}: ")), "layers are told: {events}");
 
     // With the user's login it is pulled.
-    let config = site.folder().join("home/.docker");
     let user = "aGFybmVzczpvbmx5LWZvci10ZXN0cw==";
-    site.write_home(
-        &config.join("config.json"),
-        &format!("{{\"auths\": {{\"{login}\": {{\"auth\": \"{user}\"}}}}}}"),
-    );
+    let config = format!("{{\"auths\": {{\"{login}\": {{\"auth\": \"{user}\"}}}}}}");
+    site.write_home(".docker/config.json", &config);
     write(&site, &service("closed", &format!("{login}/{mail}"), ", labels: {try: again}"));
     site.ready(&format!("infra/{}", site.infra));
 }

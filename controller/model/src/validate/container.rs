@@ -107,7 +107,8 @@ fn check_volumes(lint: &mut Lint<'_>, path: &[&str], container: &Container) {
         let is_path = ["./", "../", "/", "~/"].iter().any(|it| key.starts_with(it));
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
         let starts_well = key.starts_with(|c: char| c.is_ascii_alphanumeric());
-        if !is_path && !(starts_well && key.chars().all(plain)) {
+        let is_name = starts_well && key.chars().all(plain);
+        if !is_path && !is_name {
             lint.key(
                 &path,
                 format!("{key:?} is neither a volume name nor a path"),

@@ -24,14 +24,14 @@ const HELPER: Duration = Duration::from_secs(20);
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct Config {
-    auths: BTreeMap<String, Auth>,
+    auths: BTreeMap<String, Login>,
     cred_helpers: BTreeMap<String, String>,
     creds_store: Option<String>,
 }
 
 #[derive(Debug, Default, Clone, Deserialize)]
 #[serde(default)]
-struct Auth {
+struct Login {
     auth: Option<String>,
     username: Option<String>,
     password: Option<String>,
@@ -83,7 +83,7 @@ fn path() -> Option<PathBuf> {
     Some(folder.join("config.json"))
 }
 
-fn from_file(key: &str, auth: &Auth) -> Option<DockerCredentials> {
+fn from_file(key: &str, auth: &Login) -> Option<DockerCredentials> {
     if let Some(token) = auth.identitytoken.clone().filter(|token| !token.is_empty()) {
         let serveraddress = Some(key.to_owned());
         return Some(DockerCredentials {

@@ -35,14 +35,14 @@ impl Config {
             network,
         } = self;
         let mut all = Settings::default();
-        all.set("image", image);
+        all.set("image", image.as_str());
         all.words("command", command);
         all.words("entrypoint", entrypoint);
         for (name, value) in env {
             all.set(&format!("env.{name}"), shown(name, value));
         }
         for (name, port) in ports {
-            all.set(&format!("ports.{name}"), port);
+            all.set(&format!("ports.{name}"), port.to_string());
         }
         let mut mounts: Vec<String> = mounts.iter().map(ToString::to_string).collect();
         mounts.sort();
@@ -50,8 +50,8 @@ impl Config {
         if let Some(check) = healthcheck {
             all.set("healthcheck", health(check));
         }
-        all.maybe("shmSize", shm_size.map(Size));
-        all.maybe("memory", memory.map(Size));
+        all.maybe("shmSize", shm_size.map(size));
+        all.maybe("memory", memory.map(size));
         all.maybe("cpus", nano_cpus.map(cpus));
         if *restart != Restart::default() {
             all.set("restart", restart.as_str());
@@ -59,14 +59,14 @@ impl Config {
         all.map("labels", labels);
         all.map("extraHosts", extra_hosts);
         if let Some((driver, options)) = logging {
-            all.set("logging", driver);
+            all.set("logging", driver.as_str());
             all.map("logging", options);
         }
         for (name, (soft, hard)) in ulimits {
             all.set(&format!("ulimits.{name}"), format!("{soft}:{hard}"));
         }
-        all.maybe("user", user.as_ref());
-        all.maybe("network", network.as_ref());
+        all.maybe("user", user.as_deref());
+        all.maybe("network", network.as_deref());
         all.0
     }
 }
@@ -75,11 +75,11 @@ impl Config {
 struct Settings(BTreeMap<String, String>);
 
 impl Settings {
-    fn set(&mut self, name: &str, value: impl ToString) {
-        self.0.insert(name.to_owned(), value.to_string());
+    fn set(&mut self, name: &str, value: impl Into<String>) {
+        self.0.insert(name.to_owned(), value.into());
     }
 
-    fn maybe(&mut self, name: &str, value: Option<impl ToString>) {
+    fn maybe(&mut self, name: &str, value: Option<impl Into<String>>) {
         if let Some(value) = value {
             self.set(name, value);
         }
@@ -93,7 +93,7 @@ impl Settings {
 
     fn map(&mut self, name: &str, map: &BTreeMap<String, String>) {
         for (key, value) in map {
-            self.set(&format!("{name}.{key}"), value);
+            self.set(&format!("{name}.{key}"), value.as_str());
         }
     }
 }
@@ -130,6 +130,10 @@ fn health(check: &Healthcheck) -> String {
         let _ = write!(text, " retries {retries}");
     }
     text
+}
+
+fn size(bytes: u64) -> String {
+    Size(bytes).to_string()
 }
 
 fn cpus(nano: u64) -> String {

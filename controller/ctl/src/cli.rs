@@ -54,7 +54,7 @@ Say what is wanted
   undelete    Bring a deleted agent back
   trash       List what can be brought back
   approve     Let deletions through that the guard holds back
-  restart     Restart an agent's processes
+  restart     Restart an agent's processes, or services of an Infra
 
 See what is there
   get         List objects
@@ -183,7 +183,7 @@ mod tests {
           undelete    Bring a deleted agent back
           trash       List what can be brought back
           approve     Let deletions through that the guard holds back
-          restart     Restart an agent's processes
+          restart     Restart an agent's processes, or services of an Infra
 
         See what is there
           get         List objects

@@ -141,7 +141,8 @@ impl<W: World> Converger<W> {
         };
         let mut have = observer.look(to, ask(), age).await; //                                  (I/O)
         let mut plan = plan_object(&view.desired, &have, key, uid); //                         (pure)
-        intent::add_orders(&mut plan, object, &have, core.take_orders(key, uid)); //           (pure)
+        let ordered = core.take_orders(key, uid);
+        intent::add_orders(&mut plan, object, &have, &ordered); //                             (pure)
         let withheld = core.retries().withhold(&plan, Instant::now()); //                      (pure)
         let mut fates = BTreeMap::new();
         let mut done = Vec::new();
@@ -181,6 +182,10 @@ impl<W: World> Converger<W> {
         let left = intent::leave(core, object, uid, &plan, &have)?; //                          (I/O)
         let look = Look { have: &have, plan: &plan, fates: &fates };
         self.tell(view, object, (key, uid), &look, left); //                              (pure, I/O)
+        for restarted in intent::restarted(ordered, look.have, look.fates) {
+            // Nobody listening is fine.
+            let _ = core.restarted.send(restarted);
+        }
         if left == Left::Trashed {
             self.waits().remove(uid);
             return Ok(Done::Settled);

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::events::Events;
 use crate::facts::{self, FactBook, FactsError};
 use crate::intake::sources::Sources;
+use crate::intent::Restarted;
 use crate::ledger::{Ledger, LedgerError};
 use crate::lock::{Lock, LockError};
 use crate::queue::driver::Shared;
@@ -146,6 +147,8 @@ pub struct Core {
     pub steps: CancellationToken,
     /// Changes of statuses.
     pub news: broadcast::Sender<News>,
+    /// What came of restarts.
+    pub restarted: broadcast::Sender<Restarted>,
     sources: Mutex<Sources>,
     ledger: Mutex<Ledger>,
     statuses: Mutex<StatusFiles>,
@@ -194,6 +197,7 @@ impl Core {
             queue: Shared::new(config.concurrency),
             steps: CancellationToken::new(),
             news: broadcast::channel(1024).0,
+            restarted: broadcast::channel(1024).0,
             sources: Mutex::new(Sources::new(config.specs.clone(), config.grace)),
             ledger: Mutex::new(Ledger::open(&config.state)?),
             statuses: Mutex::new(StatusFiles::open(&config.state)?),
@@ -365,9 +369,9 @@ impl Core {
         let _ = self.progress.subscribe().wait_for(|now| *now >= wanted).await;
     }
 
-    /// Asks for processes to be started anew.
-    pub fn order_restart(&self, processes: impl IntoIterator<Item = ResourceId>) {
-        lock(&self.orders).extend(processes);
+    /// Asks for what runs to be started anew.
+    pub fn order_restart(&self, resources: impl IntoIterator<Item = ResourceId>) {
+        lock(&self.orders).extend(resources);
     }
 
     /// Takes the orders about an incarnation.

@@ -2,6 +2,7 @@
 //! no more. One write each, and none when nothing changes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use agent_harness_model::desired::{Desired, DesiredObject, Wanted};
 use agent_harness_model::id::{ResourceId, Uid};
@@ -30,37 +31,77 @@ pub enum Left {
     Gone,
 }
 
-/// Adds what the user ordered: processes that run as wanted, and are to be started anew all the same.
+/// Adds what the user ordered: what runs as wanted, and is to be started anew all the same.
 pub fn add_orders(
     plan: &mut Plan,
     object: &DesiredObject,
     have: &Observed,
-    orders: BTreeSet<ResourceId>,
+    orders: &BTreeSet<ResourceId>,
 ) {
-    for id in orders.into_iter().filter(|_| object.suspended.is_none()) {
-        let planned = plan.steps.iter().any(|step| step.resource == id);
-        let runs = matches!(
-            have.get(&id),
-            Seen::Known(Some(Have::Process(
-                process::Observed::Running { .. } | process::Observed::Exited { .. }
-            )))
-        );
-        let Some(AnyTarget::Present(Resource::Process(want))) =
-            object.resources.get(&id).map(|wanted| &wanted.target)
-        else {
+    for id in orders.iter().filter(|_| object.suspended.is_none()) {
+        let Some(AnyTarget::Present(want)) = object.resources.get(id).map(|it| &it.target) else {
             continue;
         };
-        if runs && !planned {
-            plan.held.remove(&id);
-            plan.steps.push(Step {
-                id: plan.steps.len() + 1,
-                resource: id,
-                action: Action::Process(process::Action::Respawn(std::sync::Arc::clone(want))),
-                cause: "its restart was asked for".into(),
-                after: Vec::new(),
-            });
-        }
+        let planned = plan.steps.iter().any(|step| step.resource == *id);
+        let action = match have.get(id) {
+            Seen::Known(Some(have)) => anew(want, have),
+            Seen::Known(None) | Seen::Unknown(_) => None,
+        };
+        let Some(action) = action.filter(|_| !planned) else { continue };
+        plan.held.remove(id);
+        plan.steps.push(Step {
+            id: plan.steps.len() + 1,
+            resource: id.clone(),
+            action,
+            cause: "its restart was asked for".into(),
+            after: Vec::new(),
+        });
     }
+}
+
+/// How something is started anew; `None` while there is nothing to stop, for then the plan itself says what to do.
+fn anew(want: &Resource, have: &Have) -> Option<Action> {
+    match (want, have) {
+        (
+            Resource::Process(want),
+            Have::Process(process::Observed::Running { .. } | process::Observed::Exited { .. }),
+        ) => Some(Action::Process(process::Action::Respawn(Arc::clone(want)))),
+        (
+            Resource::Service(want),
+            Have::Service(
+                service::Observed::Running { pid: Some(_), .. } | service::Observed::Exited { .. },
+            ),
+        ) => Some(Action::Service(service::Action::Restart(Arc::clone(want)))),
+        (Resource::Container(want), Have::Container(container::Observed::There { .. })) => {
+            Some(Action::Container(container::Action::Restart(want.place.clone())))
+        }
+        _ => None,
+    }
+}
+
+/// What came of an order to start something anew.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Restarted {
+    /// What was to be.
+    pub id: ResourceId,
+    /// `Err`: why it was not, in words.
+    pub how: Result<(), String>,
+}
+
+/// What came of orders, from the worst fate of each resource and how it was found.
+pub fn restarted(
+    orders: BTreeSet<ResourceId>,
+    have: &Observed,
+    fates: &BTreeMap<ResourceId, Fate>,
+) -> Vec<Restarted> {
+    let how = |id: &ResourceId| match (fates.get(id), have.get(id)) {
+        (Some(Fate::Done), _) => Ok(()),
+        (Some(Fate::Failed(error)), _) => Err(error.message.clone()),
+        (Some(Fate::Blocked { .. }), _) => Err("what it waits for does not work".to_owned()),
+        (None, Seen::Unknown(why)) => Err(why),
+        (None, Seen::Known(_)) => Err("it does not run, and is started when it can be".to_owned()),
+    };
+    orders.into_iter().map(|id| Restarted { how: how(&id), id }).collect()
 }
 
 /// Writes down what the plan is about to do, before its first step.

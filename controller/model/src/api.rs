@@ -18,12 +18,12 @@
 //! | `GET /v1/watch` | | stream of [`Object`]; all at first, then each that changed |
 //! | `POST /v1/apply` | [`ApplyRequest`] | `Vec<Applied>` |
 //! | `POST /v1/diff` | [`ApplyRequest`] | [`DiffAnswer`] |
-//! | `DELETE /v1/objects/{kind}/{name}?purge=true&uid=UID` or `…?purge=true&all=true` | | [`Deleted`] |
+//! | `DELETE /v1/objects/{kind}/{name}?purge=true&uid=UID` or `…?purge=true&all=true` | | [`Deleted`]; with `dryRun=true` nothing is deleted |
 //! | `POST /v1/objects/{kind}/{name}/undelete?uid=UID` | | [`Applied`] |
 //! | `GET /v1/trash` | | `Vec<Trashed>` |
 //! | `POST /v1/approve` | | [`Approved`] |
 //! | `POST /v1/objects/{kind}/{name}/reconcile` | | nothing |
-//! | `POST /v1/objects/{kind}/{name}/restart?process=NAME,NAME` | | nothing |
+//! | `POST /v1/objects/{kind}/{name}/restart?process=NAME,NAME` | | nothing; with `wait=true`, once it was done |
 //! | `GET /v1/objects/{kind}/{name}/environment` | | [`Environment`] |
 //! | `GET /v1/objects/{kind}/{name}/logs` | | `Vec<LogFile>` |
 //! | `GET /v1/events?object=KIND/NAME&follow=true` | | stream of [`Event`], oldest first |
@@ -213,6 +213,9 @@ pub struct Deleted {
     pub uids: Vec<Uid>,
     /// Until when it can be brought back; `None` when it was purged.
     pub until: Option<Timestamp>,
+    /// Of a purge, the data that goes for good: `volume harness-shared_pgdata`, `folder /state/…`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub destroyed: Vec<String>,
 }
 
 /// An object in the trash, or what a live one put there.

@@ -225,6 +225,7 @@ fn delete_says_until_when_it_comes_back() {
             object: ObjectKey::agent("agent-1"),
             uids: vec![Uid::new("u-agent-1")],
             until: until.map(|until| until.parse().unwrap()),
+            destroyed: Vec::new(),
         };
         serde_json::to_string(&deleted).unwrap()
     };

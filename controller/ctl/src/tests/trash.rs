@@ -51,7 +51,7 @@ fn answer(asked: &Asked) -> impl Fn(&str, &str) -> (u16, String) + Clone + 'stat
             (_, "DELETE /v1/objects/agent/agent-4") => {
                 let object = ObjectKey::agent("agent-4");
                 let uids = vec![Uid::new("0190-bbbbbbbb"), Uid::new("0190-aaaaaaaa")];
-                let deleted = Deleted { object, uids, until: None };
+                let deleted = Deleted { object, uids, until: None, destroyed: Vec::new() };
                 (200, serde_json::to_string(&deleted).unwrap())
             }
             _ => looking(world())(line, body),

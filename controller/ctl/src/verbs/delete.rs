@@ -66,7 +66,7 @@ pub async fn run(args: DeleteArgs, client: &Client, ui: &mut Ui) -> Result {
         is_there(client, name, args.purge).await?;
     }
     if args.purge && !args.yes {
-        confirm(ui, &names)?;
+        confirm(&args, client, ui, &names).await?;
     }
     let goal = if args.purge { Goal::Purged } else { Goal::Deleted };
     let mut targets = Vec::new();
@@ -132,16 +132,34 @@ async fn is_there(client: &Client, key: &ObjectKey, purge: bool) -> Result<()> {
     }
 }
 
-/// Asks on a terminal; elsewhere nobody could answer, so `--yes` has to be there.
-fn confirm(ui: &mut Ui, names: &[ObjectKey]) -> Result<()> {
+/// Asks on a terminal, once all that would go was named; elsewhere nobody could answer, so `--yes` has to be there.
+async fn confirm(
+    args: &DeleteArgs,
+    client: &Client,
+    ui: &mut Ui,
+    names: &[ObjectKey],
+) -> Result<()> {
     let list = names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     if !std::io::stdin().is_terminal() {
         return Err(Failure::usage(format!("--purge destroys all that {list} made"))
             .hint("add --yes if that is what you want"));
     }
-    ui.say(&format!(
-        "This destroys all that {list} made: work that is not pushed, database, bucket."
-    ))?;
+    let mut destroyed = Vec::new();
+    for key in names {
+        let query = format!("{}&dryRun=true", args.query());
+        let would: Deleted = client.delete(&path(key, &query)).await?;
+        destroyed.extend(would.destroyed);
+    }
+    let agents = names.iter().any(|key| key.kind == ObjectKind::Agent);
+    let what = match (agents, destroyed.is_empty()) {
+        (true, _) => ": work that is not pushed, database, bucket.",
+        (false, true) => "; it holds no data.",
+        (false, false) => ", for good:",
+    };
+    ui.say(&format!("This destroys all that {list} made{what}"))?;
+    for data in destroyed {
+        ui.say(&format!("  {data}"))?;
+    }
     ui.say("Type `yes` to go on:")?;
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer)?;

@@ -1,37 +1,62 @@
-//! `ctl restart`: has processes of an agent started anew.
+//! `ctl restart`: has processes of an agent, or services of an Infra, started anew.
 
-use agent_harness_model::id::ObjectKey;
+use agent_harness_model::id::{ObjectKey, ObjectKind};
+use agent_harness_model::spec::Duration;
 
 use crate::client::{Client, encode, path};
 use crate::error::{Exit, Result};
 use crate::lookup;
 use crate::ui::{Tone, Ui};
+use crate::waiting::{self, Goal, Limit, Target};
 
-/// Restart an agent's processes
+/// Restart an agent's processes, or services of an Infra
 #[derive(Debug, clap::Args)]
 pub struct RestartArgs {
-    /// The agent
+    /// The agent, or infra/NAME
     #[arg(value_name = "NAME")]
     name: ObjectKey,
-    /// The processes; all of them without
+    /// The processes or services; all of them without
     #[arg(value_name = "PROCESS")]
     processes: Vec<String>,
+    /// Wait until all of it is ready again
+    #[arg(long)]
+    wait: bool,
+    /// How long to wait
+    #[arg(long, value_name = "TIME", default_value = "120s")]
+    timeout: Duration,
 }
 
 /// Carries it out.
 pub async fn run(args: RestartArgs, client: &Client, ui: &mut Ui) -> Result {
     let key = &args.name;
-    lookup::object(client, key).await?;
-    let named = args.processes.join(",");
-    let query = if named.is_empty() { named } else { format!("?process={}", encode(named)) };
-    // Whether anything comes of it, the controller knows. It is ordered with the answer, and comes after it.
+    let object = lookup::object(client, key).await?;
+    let limit = Limit::new(args.timeout);
+    let is_infra = key.kind == ObjectKind::Infra;
+    // An agent's processes come after the answer, unless somebody waits for them. Of what all use it is said only
+    // when it was done, or why not.
+    let done = is_infra || args.wait;
+    let mut words = Vec::new();
+    if !args.processes.is_empty() {
+        words.push(format!("process={}", encode(args.processes.join(","))));
+    }
+    if done {
+        words.push("wait=true".to_owned());
+    }
+    let query = if words.is_empty() { String::new() } else { format!("?{}", words.join("&")) };
+    // Whether anything comes of it, the controller knows.
     client.order(&path(key, &format!("/restart{query}"))).await?;
-    let restarting = ui.paint(Tone::Good, "restarting");
+    let word = ui.paint(Tone::Good, if done { "restarted" } else { "restarting" });
     if args.processes.is_empty() {
-        ui.line(&format!("{key} {restarting}"))?;
+        ui.line(&format!("{key} {word}"))?;
     }
     for process in &args.processes {
-        ui.line(&format!("{key} process/{process} {restarting}"))?;
+        let kind = if is_infra { "" } else { "process/" };
+        ui.line(&format!("{key} {kind}{process} {word}"))?;
     }
-    Ok(Exit::Done)
+    if !args.wait {
+        return Ok(Exit::Done);
+    }
+    let (generation, uids) = (object.metadata.generation, vec![object.metadata.uid]);
+    let target = Target { key: key.clone(), generation, uids };
+    waiting::until(client, ui, &Goal::Ready, &[target], limit).await
 }

@@ -1,5 +1,6 @@
 //! `delete`, `undelete` and `approve`: objects that leave, come back, or may leave after all.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use jiff::Timestamp;
 
 use super::Control;
 use super::answer::{Refusal, key};
+use super::data;
 use super::edits::Edits;
 use super::incarnations;
 use super::trial::{self, Given, Proposed};
@@ -33,6 +35,9 @@ pub struct DeleteQuery {
     all: bool,
     /// This incarnation alone.
     uid: Option<String>,
+    /// Only say what would be destroyed.
+    #[serde(default, rename = "dryRun")]
+    dry_run: bool,
 }
 
 /// `DELETE /v1/objects/{kind}/{name}?purge=true&uid=UID`
@@ -60,6 +65,14 @@ fn delete_object(core: &Core, key: &ObjectKey, query: &DeleteQuery) -> Result<De
         }
     }
     let first = going.first().ok_or_else(|| nothing_to_delete(core, key))?;
+    let destroyed = if purge { data::of(&going) } else { Vec::new() };
+    if query.dry_run {
+        if going.iter().any(|record| record.deletion.is_none()) {
+            refuse_if_used(core, key)?;
+        }
+        let uids = going.iter().map(|record| record.uid.clone()).collect();
+        return Ok(Deleted { object: key.clone(), uids, until: None, destroyed });
+    }
     let begin = |record: &ObjectRecord| {
         let retention = core.config.retention;
         begin_deletion(&mut core.ledger(), &record.uid, purge, retention, Timestamp::now())
@@ -91,6 +104,7 @@ fn delete_object(core: &Core, key: &ObjectKey, query: &DeleteQuery) -> Result<De
         object: key.clone(),
         uids: going.iter().map(|record| record.uid.clone()).collect(),
         until: until.filter(|it| !it.purge).map(|it| it.until),
+        destroyed,
     })
 }
 
@@ -127,19 +141,26 @@ fn nothing_to_delete(core: &Core, key: &ObjectKey) -> Refusal {
     }
 }
 
+/// Names those that refer to it, and those that refer to these: an agent uses the Infra of its Stack.
 fn refuse_if_used(core: &Core, key: &ObjectKey) -> Result<(), Refusal> {
     let view = core.view();
-    let users: Vec<String> = view
-        .intake
-        .documents
-        .values()
-        .filter(|document| document.refers_to().contains(key))
-        .filter(|document| core.ledger().live(&document.key).is_some())
-        .map(|document| document.key.to_string())
-        .collect();
+    let mut users = BTreeSet::new();
+    let mut used = vec![key.clone()];
+    while let Some(one) = used.pop() {
+        for document in view.intake.documents.values() {
+            let refers = document.refers_to().contains(&one);
+            let lives = || core.ledger().live(&document.key).is_some();
+            if refers && lives() && users.insert(document.key.clone()) {
+                used.push(document.key.clone());
+            }
+        }
+    }
     if users.is_empty() {
         return Ok(());
     }
+    let mut users: Vec<ObjectKey> = users.into_iter().collect();
+    users.sort_by_key(ObjectKey::listed);
+    let users: Vec<String> = users.iter().map(ToString::to_string).collect();
     Err(Refusal::Conflict(format!(
         "{key} is still used by {}; delete these first",
         users.join(", ")

@@ -3,6 +3,7 @@
 
 mod answer;
 mod apply;
+mod data;
 mod edits;
 mod files;
 mod incarnations;
@@ -10,6 +11,7 @@ mod leave;
 mod logs;
 mod objects;
 mod restart;
+mod services;
 mod socket;
 mod streams;
 mod swap;

@@ -232,6 +232,8 @@ pub enum Action {
     Recreate(Arc<Desired>),
     /// Start the one that is there, or let it go on.
     Start(Arc<Desired>),
+    /// Stop it, and start it again as it is: never planned, only asked for.
+    Restart(Place),
     /// Remove it and keep its volumes.
     Remove(Place),
     /// Remove it and its volumes.
@@ -244,6 +246,7 @@ impl fmt::Display for Action {
             Self::Create(want) => write!(f, "create from {}", want.config.image),
             Self::Recreate(want) => write!(f, "recreate from {}", want.config.image),
             Self::Start(_) => f.write_str("start"),
+            Self::Restart(_) => f.write_str("restart"),
             Self::Remove(_) => f.write_str("remove"),
             Self::Purge(place) if place.volumes.is_empty() => f.write_str("purge"),
             Self::Purge(place) => write!(f, "purge with {}", volumes(&place.volumes)),
@@ -284,9 +287,11 @@ impl Kind for Container {
 
     fn reversibility(action: &Action) -> Reversibility {
         match action {
-            Action::Create(_) | Action::Recreate(_) | Action::Start(_) | Action::Remove(_) => {
-                Reversibility::Free
-            }
+            Action::Create(_)
+            | Action::Recreate(_)
+            | Action::Start(_)
+            | Action::Restart(_)
+            | Action::Remove(_) => Reversibility::Free,
             Action::Purge(_) => Reversibility::Final,
         }
     }

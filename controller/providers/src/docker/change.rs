@@ -116,16 +116,15 @@ impl Change<'_> {
         self.networks.remove(self.engine, &self.mark, place).await
     }
 
-    /// Stops it and starts it again.
-    pub async fn restart(&self, place: &Place) -> Result<(), DockerError> {
+    /// Stops it and starts it again; its id. `None`: there is none.
+    pub async fn restart(&self, place: &Place) -> Result<Option<String>, DockerError> {
         let name = &place.container;
-        if self.own(name).await?.is_none() {
-            return Ok(());
-        }
+        let Some(found) = self.own(name).await? else { return Ok(None) };
         let client = self.engine.client().await?;
         let options = RestartContainerOptionsBuilder::new().t(STOP_S).build();
         let restart = client.restart_container(name, Some(options));
-        self.engine.call(&format!("restart container {name}"), restart).await
+        self.engine.call(&format!("restart container {name}"), restart).await?;
+        Ok(found.id)
     }
 
     /// The container of a name; `None`: there is none. One that is not ours is an error.

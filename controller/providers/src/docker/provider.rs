@@ -165,6 +165,17 @@ impl DockerProvider {
                 self.note_start(&want.place.container);
                 change.start(want).await
             }
+            Action::Restart(place) => {
+                self.forget(&place.container);
+                let restarted = change.restart(place).await?;
+                // Nothing that was seen of it before counts.
+                if let Some(id) = restarted {
+                    let mut memory = self.memory();
+                    memory.answered.remove(&id);
+                    memory.heard.insert(id);
+                }
+                Ok(())
+            }
             Action::Remove(place) => {
                 self.forget(&place.container);
                 change.take_down(place, false).await

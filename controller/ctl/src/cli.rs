@@ -61,13 +61,14 @@ See what is there
   describe    Show everything about an object
   wait        Wait until objects are ready, deleted, or in a condition
   events      Show what happened
-  logs        Show logs of processes and setup steps
+  logs        Show logs of processes, services and setup steps
+  stats       Show what services of an Infra use
   url         Print an agent's URLs
   env         Print an agent's environment
   info        Show which controller runs here
 
-Work inside an agent
-  exec        Run a command in an agent's worktree and environment
+Work inside an agent or a service
+  exec        Run a command in an agent's worktree, or in a service
   psql        Open an agent's database, or run one query
 
 Write specs
@@ -100,6 +101,7 @@ enum Verb {
     Wait(verbs::wait::WaitArgs),
     Events(verbs::events::EventsArgs),
     Logs(verbs::logs::LogsArgs),
+    Stats(verbs::stats::StatsArgs),
     Url(verbs::url::UrlArgs),
     Env(verbs::env::EnvArgs),
     #[command(alias = "version")]
@@ -132,6 +134,7 @@ impl Cli {
             Verb::Wait(args) => verbs::wait::run(args, &client()?, ui).await,
             Verb::Events(args) => verbs::events::run(args, &client()?, ui).await,
             Verb::Logs(args) => verbs::logs::run(args, &client()?, ui).await,
+            Verb::Stats(args) => verbs::stats::run(args, &client()?, ui).await,
             Verb::Url(args) => verbs::url::run(args, &client()?, ui).await,
             Verb::Env(args) => verbs::env::run(args, &client()?, ui).await,
             Verb::Info(args) => verbs::info::run(args, &client()?, ui).await,
@@ -190,13 +193,14 @@ mod tests {
           describe    Show everything about an object
           wait        Wait until objects are ready, deleted, or in a condition
           events      Show what happened
-          logs        Show logs of processes and setup steps
+          logs        Show logs of processes, services and setup steps
+          stats       Show what services of an Infra use
           url         Print an agent's URLs
           env         Print an agent's environment
           info        Show which controller runs here
 
-        Work inside an agent
-          exec        Run a command in an agent's worktree and environment
+        Work inside an agent or a service
+          exec        Run a command in an agent's worktree, or in a service
           psql        Open an agent's database, or run one query
 
         Write specs

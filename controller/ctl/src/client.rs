@@ -2,6 +2,9 @@
 //!
 //! Which request means what is said in `agent_harness_model::api`; here it is only carried.
 
+mod stream;
+
+use std::convert::Infallible;
 use std::fmt::{Display, Write as _};
 use std::fs::File;
 use std::io;
@@ -9,22 +12,25 @@ use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use agent_harness_model::api::{ErrorBody, Object};
+use agent_harness_model::api::{ErrorBody, Frame, FrameError, Object};
 use agent_harness_model::id::{ObjectKey, Uid};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
+use tokio::sync::mpsc::Receiver;
 
 use crate::error::{Exit, Failure};
 use crate::state::State;
+pub use stream::{Lines, Replies};
 
 /// How long a connection may take, and then the answer: longer than the controller itself waits for anything
 /// that it answers, git and a first look at the specs included.
 const PATIENCE: Duration = Duration::from_secs(if cfg!(test) { 2 } else { 60 });
 
 /// Talks to the controller of one state folder.
+#[derive(Debug, Clone)]
 pub struct Client {
     state: State,
     patience: Duration,
@@ -66,6 +72,9 @@ pub enum ClientError {
     /// The answer has another shape than expected.
     #[error("the controller's answer is not understood")]
     Answer(#[source] serde_json::Error),
+    /// What comes from a command is no frame.
+    #[error("the controller's answer is not understood")]
+    Frame(#[source] FrameError),
     /// The controller said no.
     #[error("{}", body.message)]
     Refused {
@@ -97,7 +106,7 @@ impl ClientError {
         match self {
             Self::Down { .. } | Self::Silent { .. } | Self::Broken(_) => true,
             Self::Refused { status, .. } => *status == StatusCode::SERVICE_UNAVAILABLE,
-            Self::Connect { .. } | Self::Answer(_) => false,
+            Self::Connect { .. } | Self::Answer(_) | Self::Frame(_) => false,
         }
     }
 }
@@ -119,6 +128,7 @@ impl From<ClientError> for Failure {
             | ClientError::Connect { .. }
             | ClientError::Broken(_)
             | ClientError::Answer(_)
+            | ClientError::Frame(_)
             | ClientError::Refused { .. } => Exit::Failed,
         };
         let failure = Self::from_error(exit, &error);
@@ -134,7 +144,7 @@ impl From<ClientError> for Failure {
             {
                 failure.hint("the socket belongs to the user who started the controller")
             }
-            ClientError::Answer(_) => {
+            ClientError::Answer(_) | ClientError::Frame(_) => {
                 failure.hint("`ctl info` shows both versions; they should be the same")
             }
             ClientError::Connect { .. } | ClientError::Broken(_) => failure,
@@ -143,7 +153,7 @@ impl From<ClientError> for Failure {
     }
 }
 
-type Answer<T> = std::result::Result<T, ClientError>;
+pub type Answer<T> = std::result::Result<T, ClientError>;
 
 impl Client {
     /// A client for the controller of a state folder. Nothing is opened yet.
@@ -188,14 +198,14 @@ impl Client {
     /// Asks for a stream of values, one a line, that goes on for as long as it likes.
     pub async fn follow(&self, path: &str) -> Answer<Lines> {
         let response = self.bounded(self.send(Method::GET, path, None::<&()>)).await?;
-        Ok(Lines { body: response.into_body(), buffer: Vec::new() })
+        Ok(Lines::new(response.into_body()))
     }
 
     /// Asks for values, one a line, that end by themselves.
     pub async fn list<T: serde::de::DeserializeOwned>(&self, path: &str) -> Answer<Vec<T>> {
         let list = async {
             let response = self.send(Method::GET, path, None::<&()>).await?;
-            let mut lines = Lines { body: response.into_body(), buffer: Vec::new() };
+            let mut lines = Lines::new(response.into_body());
             let mut values = Vec::new();
             while let Some(value) = lines.next().await? {
                 values.push(value);
@@ -264,21 +274,34 @@ impl Client {
         path: &str,
         body: Option<&impl serde::Serialize>,
     ) -> Answer<Response<Incoming>> {
+        let bytes = match body {
+            Some(body) => serde_json::to_vec(body).map_err(ClientError::Answer)?,
+            None => Vec::new(),
+        };
+        self.request(method, path, Full::new(Bytes::from(bytes))).await
+    }
+
+    /// Sends a body that goes on while the answer comes.
+    pub async fn exchange(&self, path: &str, frames: Receiver<Frame>) -> Answer<Replies> {
+        let exchange = self.request(Method::POST, path, stream::body(frames));
+        Ok(Replies::new(self.bounded(exchange).await?.into_body()))
+    }
+
+    async fn request<B>(&self, method: Method, path: &str, body: B) -> Answer<Response<Incoming>>
+    where
+        B: hyper::body::Body<Data = Bytes, Error = Infallible> + Send + Unpin + 'static,
+    {
         let stream = self.connect().await?;
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
             .map_err(ClientError::Broken)?;
         tokio::spawn(connection);
-        let bytes = match body {
-            Some(body) => serde_json::to_vec(body).map_err(ClientError::Answer)?,
-            None => Vec::new(),
-        };
         let request = Request::builder()
             .method(method)
             .uri(path)
             .header("host", "control.sock")
             .header("content-type", "application/json")
-            .body(Full::new(Bytes::from(bytes)));
+            .body(body);
         let request = request.map_err(|error| ClientError::Refused {
             status: StatusCode::BAD_REQUEST,
             body: ErrorBody { message: format!("{path}: {error}"), diagnostics: Vec::new() },
@@ -341,37 +364,4 @@ async fn connect(socket: &Path) -> io::Result<UnixStream> {
     let folder = File::open(folder)?;
     let short = Path::new("/proc/self/fd").join(folder.as_raw_fd().to_string()).join(name);
     UnixStream::connect(short).await
-}
-
-/// A stream of values, one a line.
-pub struct Lines {
-    body: Incoming,
-    buffer: Vec<u8>,
-}
-
-impl Lines {
-    /// The next value; `None` when the controller ended the stream.
-    pub async fn next<T: serde::de::DeserializeOwned>(&mut self) -> Answer<Option<T>> {
-        loop {
-            if let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
-                let line: Vec<u8> = self.buffer.drain(..=end).collect();
-                if line.trim_ascii().is_empty() {
-                    continue;
-                }
-                return serde_json::from_slice(&line).map(Some).map_err(ClientError::Answer);
-            }
-            match self.body.frame().await {
-                Some(frame) => {
-                    if let Ok(data) = frame.map_err(ClientError::Broken)?.into_data() {
-                        self.buffer.extend_from_slice(&data);
-                    }
-                }
-                None if self.buffer.trim_ascii().is_empty() => return Ok(None),
-                None => {
-                    let line = std::mem::take(&mut self.buffer);
-                    return serde_json::from_slice(&line).map(Some).map_err(ClientError::Answer);
-                }
-            }
-        }
-    }
 }

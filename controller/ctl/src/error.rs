@@ -6,24 +6,42 @@ use std::process::ExitCode;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
     /// It did what was asked.
-    Done = 0,
+    Done,
     /// It did not; for `diff`: there are differences.
-    Failed = 1,
+    Failed,
     /// The command line makes no sense.
-    Usage = 2,
+    Usage,
     /// What was waited for did not come in time.
-    NotReady = 3,
+    NotReady,
     /// It cannot be done until somebody does something else first.
-    Blocked = 4,
+    Blocked,
     /// The command of `exec` is there and cannot be run, as shells say it.
-    CannotRun = 126,
+    CannotRun,
     /// There is no such command.
-    NoCommand = 127,
+    NoCommand,
+    /// That of a command which ran somewhere else.
+    Command(u8),
+}
+
+impl Exit {
+    /// The code for the shell.
+    fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::NotReady => 3,
+            Self::Blocked => 4,
+            Self::CannotRun => 126,
+            Self::NoCommand => 127,
+            Self::Command(code) => code,
+        }
+    }
 }
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
-        Self::from(exit as u8)
+        Self::from(exit.code())
     }
 }
 

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use agent_harness_model::api::{Event, LogFile, Object};
-use agent_harness_model::id::{ObjectKey, ResourceKind};
+use agent_harness_model::id::{ObjectKey, ObjectKind, ResourceKind};
 use agent_harness_model::layout;
 use jiff::Timestamp;
 
@@ -71,9 +71,10 @@ impl State {
             for path in listed(&folder)? {
                 let name = path.file_name().and_then(|name| name.to_str()?.strip_suffix(".log"));
                 let Some(name) = name else { continue };
-                let is_process = kind == ResourceKind::Process.as_str();
-                let name = if is_process { name.to_owned() } else { format!("{kind}/{name}") };
-                logs.push(LogFile { name, path });
+                let is_bare = kind == ResourceKind::Process.as_str()
+                    || (key.kind == ObjectKind::Infra && kind == ResourceKind::Service.as_str());
+                let name = if is_bare { name.to_owned() } else { format!("{kind}/{name}") };
+                logs.push(LogFile { name, path: Some(path) });
             }
         }
         Ok(logs)

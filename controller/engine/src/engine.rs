@@ -8,6 +8,7 @@ use std::time::Duration;
 use agent_harness_model::desired::Connections;
 use agent_harness_model::resolve::Need;
 use agent_harness_model::world::Observed;
+use agent_harness_providers::live::Live;
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -143,6 +144,10 @@ impl<W: World> control::Outside for Hands<W> {
             let asks: Vec<_> = questions.iter().map(Question::as_ask).collect();
             world.suppose(&connections, &asks).await
         })
+    }
+
+    fn live(&self) -> Option<Live> {
+        self.0.world.live()
     }
 
     fn down(&self, purge: bool) -> control::Later<Result<(), DownError>> {

@@ -15,6 +15,7 @@ use agent_harness_model::world::{ApplyError, Ask, Observed};
 use agent_harness_providers::docker::{self, DockerProvider, Engine};
 use agent_harness_providers::files::FilesProvider;
 use agent_harness_providers::git::GitProvider;
+use agent_harness_providers::live::Live;
 use agent_harness_providers::postgres::embedded::default_cache;
 use agent_harness_providers::postgres::{PostgresProvider, PostgresService, Report, Servers};
 use agent_harness_providers::process::{ProcessId, ProcessProvider, Supervisor, process_id};
@@ -252,6 +253,11 @@ impl World for Host {
             )
         };
         kept.map(say).collect()
+    }
+
+    fn live(&self) -> Option<Live> {
+        let (engine, supervisor) = (Arc::clone(&self.docker), Arc::clone(&self.supervisor));
+        Some(Live::new(engine, supervisor, self.installation.clone()))
     }
 
     fn hints(&self) -> UnboundedReceiver<Hint> {

@@ -7,6 +7,7 @@ use agent_harness_model::desired::Connections;
 use agent_harness_model::id::{ObjectKey, ResourceId};
 use agent_harness_model::plan::Step;
 use agent_harness_model::world::{ApplyError, Ask, Observed};
+use agent_harness_providers::live::Live;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio_util::sync::CancellationToken;
 
@@ -66,6 +67,11 @@ pub trait World: Send + Sync + 'static {
     fn kept_aside(&self, owner: &ObjectKey) -> Vec<String> {
         let _ = owner;
         Vec::new()
+    }
+
+    /// What runs, as it is at this moment: for a person who asks. `None`: this world has nothing to tell.
+    fn live(&self) -> Option<Live> {
+        None
     }
 
     /// The hints of this world. The engine takes them once; a second taker gets a channel that is closed.

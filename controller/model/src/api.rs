@@ -26,8 +26,14 @@
 //! | `POST /v1/objects/{kind}/{name}/restart?process=NAME,NAME` | | nothing; with `wait=true`, once it was done |
 //! | `GET /v1/objects/{kind}/{name}/environment` | | [`Environment`] |
 //! | `GET /v1/objects/{kind}/{name}/logs` | | `Vec<LogFile>` |
+//! | `GET /v1/objects/infra/{name}/logs/{service}?since=MS&tail=N&follow=true` | | lines as in a log file |
+//! | `GET /v1/objects/infra/{name}/services?cpu=true` | | `Vec<ServiceNow>`; a share of the processors takes a moment |
+//! | `POST /v1/objects/infra/{name}/exec/{service}` | stream of [`Frame`] | stream of [`Frame`], ends with the command |
 //! | `GET /v1/events?object=KIND/NAME&follow=true` | | stream of [`Event`], oldest first |
 //! | `POST /v1/down` | [`DownRequest`] | stream of [`Event`], ends when all is down |
+
+mod frame;
+mod service;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -37,6 +43,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{ObjectKey, Uid};
 use crate::status::Status;
+pub use frame::{Ended, ExecRequest, Frame, FrameError, Frames, WindowSize};
+pub use service::ServiceNow;
 
 /// What went wrong with a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -264,8 +272,10 @@ pub struct Environment {
 pub struct LogFile {
     /// `api`, `setup/install`, `template/migrate`.
     pub name: String,
-    /// The newest file; older ones lie beside it as `.1`, `.2`.
-    pub path: PathBuf,
+    /// The newest file; older ones lie beside it as `.1`, `.2`. `None`: the Docker engine has it, and the controller
+    /// streams it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<PathBuf>,
 }
 
 /// Something that happened to an object.

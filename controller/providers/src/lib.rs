@@ -6,6 +6,7 @@ pub mod docker;
 pub mod files;
 pub mod fs;
 pub mod git;
+pub mod live;
 pub mod mask;
 pub mod object_store;
 pub mod postgres;

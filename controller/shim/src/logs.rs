@@ -46,7 +46,36 @@ pub struct Follower {
     inode: u64,
     /// The beginning of a line whose end is not written yet.
     torn: Vec<u8>,
+    joiner: Joiner,
+}
+
+/// Joins the parts of lines, as they lie in a log.
+#[derive(Debug, Default)]
+pub struct Joiner {
     partial: Option<Line>,
+}
+
+impl Joiner {
+    /// Takes in one line of a log, without its end; `keep` gets what is whole by now.
+    pub fn push(&mut self, raw: Vec<u8>, keep: &mut impl FnMut(Line)) {
+        let (line, complete) = parse(raw);
+        let line = match self.partial.take() {
+            Some(mut before) if before.stream == line.stream => {
+                before.text.extend_from_slice(&line.text);
+                before
+            }
+            Some(before) => {
+                keep(before);
+                line
+            }
+            None => line,
+        };
+        if complete {
+            keep(line);
+        } else {
+            self.partial = Some(line);
+        }
+    }
 }
 
 impl Follower {
@@ -63,8 +92,13 @@ impl Follower {
                 Err(error) => return Err(error),
             }
         }
-        let mut follower =
-            Self { path: path.to_owned(), file: None, inode: 0, torn: Vec::new(), partial: None };
+        let mut follower = Self {
+            path: path.to_owned(),
+            file: None,
+            inode: 0,
+            torn: Vec::new(),
+            joiner: Joiner::default(),
+        };
         let mut kept = VecDeque::new();
         let mut keep = |line: Line| {
             if from.since_ms.is_some_and(|since| line.at_ms.is_some_and(|at| at < since)) {
@@ -120,23 +154,7 @@ impl Follower {
             }
             let mut raw = std::mem::take(&mut self.torn);
             raw.pop();
-            let (line, complete) = parse(raw);
-            let line = match self.partial.take() {
-                Some(mut before) if before.stream == line.stream => {
-                    before.text.extend_from_slice(&line.text);
-                    before
-                }
-                Some(before) => {
-                    keep(before);
-                    line
-                }
-                None => line,
-            };
-            if complete {
-                keep(line);
-            } else {
-                self.partial = Some(line);
-            }
+            self.joiner.push(raw, keep);
         }
     }
 }

@@ -27,7 +27,7 @@ fn logs(words: &[&str]) -> String {
         }
         let file = |name: &str, path: &str| LogFile {
             name: name.to_owned(),
-            path: state.join("logs").join(path),
+            path: Some(state.join("logs").join(path)),
         };
         let files = [
             file("api", "api.log"),

@@ -3,6 +3,7 @@
 //! A closed pipe comes back as an error of kind `BrokenPipe`, which ends a command well.
 
 mod age;
+mod bytes;
 mod progress;
 mod table;
 mod tone;
@@ -15,6 +16,7 @@ use jiff::Timestamp;
 use crate::error::Failure;
 
 pub use age::{age, seconds};
+pub use bytes::bytes;
 pub use progress::Progress;
 pub use table::{Cell, Table};
 pub use tone::Tone;
@@ -110,6 +112,12 @@ impl Ui {
     pub fn bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.out.write.write_all(bytes)?;
         self.out.write.flush()
+    }
+
+    /// Writes bytes of somebody else's words for people as they are.
+    pub fn error_bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.err.write.write_all(bytes)?;
+        self.err.write.flush()
     }
 
     /// Writes one line of data.

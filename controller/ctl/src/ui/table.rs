@@ -79,6 +79,11 @@ impl Table {
         Self { indent, ..Self::default() }
     }
 
+    /// The same, with a line of titles.
+    pub fn titled(indent: usize) -> Self {
+        Self { titles: true, ..Self::plain(indent) }
+    }
+
     /// A column that is always there in full.
     pub fn column(self, title: &str) -> Self {
         self.with(Column { title: title.to_owned(), ..Column::default() })

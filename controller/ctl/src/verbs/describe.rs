@@ -1,9 +1,10 @@
 //! `ctl describe`: everything about an object, for people.
 
 mod above;
+mod services;
 
 use agent_harness_model::api::{Event, Object};
-use agent_harness_model::id::ObjectKey;
+use agent_harness_model::id::{ObjectKey, ObjectKind};
 use agent_harness_model::status::{Phase, Status};
 
 use crate::client::{Client, encode};
@@ -13,6 +14,8 @@ use crate::object;
 use crate::ui::{Cell, Table, Tone, Ui, age};
 use crate::verbs::events;
 use above::Above;
+use services::Services;
+pub use services::memory;
 
 /// How many of the last events are shown.
 const EVENTS: usize = 10;
@@ -41,7 +44,13 @@ pub async fn run(args: DescribeArgs, client: &Client, ui: &mut Ui) -> Result {
             }
             None => Vec::new(),
         };
-        describe(ui, object, &happened)?;
+        let services = match object.key() {
+            Some(key) if key.kind == ObjectKind::Infra => {
+                services::look(client, &key, object, live).await
+            }
+            Some(_) | None => Services::default(),
+        };
+        describe(ui, object, &services, &happened)?;
     }
     Ok(Exit::Done)
 }
@@ -51,7 +60,7 @@ async fn history(client: &Client, key: &ObjectKey) -> Result<Vec<Event>> {
     Ok(client.list(&path).await?)
 }
 
-fn describe(ui: &mut Ui, object: &Object, happened: &[Event]) -> Result<()> {
+fn describe(ui: &mut Ui, object: &Object, services: &Services, happened: &[Event]) -> Result<()> {
     let name = format!("{}/{}", object.kind.to_lowercase(), object.metadata.name);
     let phase = object::phase(object);
     let phase_shown = ui.paint(object::phase_tone(phase), &phase.to_string());
@@ -67,6 +76,7 @@ fn describe(ui: &mut Ui, object: &Object, happened: &[Event]) -> Result<()> {
     let above = Above::of(object);
     if let Some(status) = &object.status {
         addresses(ui, status)?;
+        services.show(ui)?;
         conditions(ui, status, &above)?;
         resources(ui, status, &above)?;
     }

@@ -1,10 +1,13 @@
-//! `ctl logs`: what processes and setup steps wrote, several of them in the order of time.
+//! `ctl logs`: what processes, services and setup steps wrote, several of them in the order of time.
+
+mod printer;
+mod source;
 
 use std::time::{Duration, Instant};
 
 use agent_harness_model::api::LogFile;
 use agent_harness_model::id::ObjectKey;
-use agent_harness_shim::logs::{Follower, From, Line, Stream};
+use agent_harness_shim::logs::{From, Line};
 use jiff::Timestamp;
 use regex::bytes::Regex;
 
@@ -12,22 +15,24 @@ use crate::client::{Client, path};
 use crate::error::{Exit, Failure, Result};
 use crate::lookup;
 use crate::object;
-use crate::ui::{Tone, Ui};
+use crate::ui::Ui;
+use printer::Printer;
+use source::Source;
 
 /// How often a followed log is looked at.
 const INTERVAL: Duration = Duration::from_millis(100);
 /// How often it is asked which logs there are, while some are followed.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Show logs of processes and setup steps
+/// Show logs of processes, services and setup steps
 ///
-/// Without names it shows all processes, each line after the name of its process.
+/// Without names it shows all processes, or all services of an Infra, each line after its name.
 #[derive(Debug, clap::Args)]
 pub struct LogsArgs {
-    /// The agent
+    /// The agent, or infra/NAME
     #[arg(value_name = "NAME")]
     name: ObjectKey,
-    /// Which logs: api, setup/install, ...
+    /// Which logs: api, setup/install, postgres, ...
     #[arg(value_name = "LOG")]
     logs: Vec<String>,
     /// Go on and print what is written
@@ -59,7 +64,7 @@ pub async fn run(args: LogsArgs, client: &Client, ui: &mut Ui) -> Result {
         }
     };
     let mut shown = Shown::new(&args, ui.now());
-    let lines = shown.open(files)?;
+    let lines = shown.open(client, files).await?;
     if lines.iter().all(|(_, lines)| lines.is_empty()) && !args.follow {
         ui.say("nothing was written")?;
     }
@@ -76,7 +81,7 @@ pub async fn run(args: LogsArgs, client: &Client, ui: &mut Ui) -> Result {
         if looked.elapsed() >= LOOK {
             // Where the controller does not run just now, nothing new is started either.
             if let Ok(all) = client.get::<Vec<LogFile>>(&path(&args.name, "/logs")).await {
-                lines.extend(shown.open(chosen(&args, all))?);
+                lines.extend(shown.open(client, chosen(&args, all)).await?);
             }
             looked = Instant::now();
         }
@@ -125,8 +130,9 @@ async fn is_to_come(args: &LogsArgs, client: &Client) -> bool {
         return true;
     };
     args.logs.iter().all(|name| {
-        let of_process = format!("process/{name}");
-        [name, &of_process].into_iter().any(|local| status.resources.contains_key(local))
+        let kinds = ["process", "service", "container"];
+        let locals = kinds.map(|kind| format!("{kind}/{name}"));
+        locals.iter().chain([name]).any(|local| status.resources.contains_key(local))
     })
 }
 
@@ -149,7 +155,7 @@ struct Shown<'a> {
     from: From,
     printer: Printer<'a>,
     /// By the place of the log's name in the printer's.
-    followers: Vec<(LogFile, Follower)>,
+    sources: Vec<Source>,
 }
 
 impl<'a> Shown<'a> {
@@ -158,123 +164,47 @@ impl<'a> Shown<'a> {
             tail: args.tail.filter(|_| args.grep.is_none()),
             since_ms: args.since.map(|since| before(now, since.0)),
         };
-        Self { args, from, printer: Printer::new(args), followers: Vec::new() }
+        let printer = Printer::new(args.grep.as_ref(), args.timestamps);
+        Self { args, from, printer, sources: Vec::new() }
     }
 
     /// Opens the logs that are not shown yet; their lines so far.
-    fn open(&mut self, files: Vec<LogFile>) -> Result<Vec<(usize, Vec<Line>)>> {
+    async fn open(
+        &mut self,
+        client: &Client,
+        files: Vec<LogFile>,
+    ) -> Result<Vec<(usize, Vec<Line>)>> {
         let mut lines = Vec::new();
         for file in files {
-            if self.printer.names.contains(&file.name) {
+            if self.printer.knows(&file.name) {
                 continue;
             }
-            let (follower, mut new) =
-                Follower::open(&file.path, self.from).map_err(|error| failed(&file, &error))?;
+            let (source, mut new) = match file.path {
+                Some(path) => Source::file(path, self.from)?,
+                None => {
+                    let of = (&self.args.name, file.name.as_str());
+                    Source::streamed(client, of, self.from, self.args.follow).await?
+                }
+            };
             if let Some(regex) = &self.args.grep {
                 new.retain(|line| regex.is_match(&line.text));
                 let excess = self.args.tail.map_or(0, |tail| new.len().saturating_sub(tail));
                 new.drain(..excess);
             }
             lines.push((self.printer.add(&file.name), new));
-            self.followers.push((file, follower));
+            self.sources.push(source);
         }
         Ok(lines)
     }
 
     /// What was written since the last call.
     fn next_lines(&mut self) -> Result<Vec<(usize, Vec<Line>)>> {
-        let next = |(index, (file, follower)): (usize, &mut (LogFile, Follower))| {
-            let lines = follower.next_lines().map_err(|error| failed(file, &error))?;
-            Ok((index, lines))
-        };
-        self.followers.iter_mut().enumerate().map(next).collect()
+        let next = |(index, source): (usize, &mut Source)| Ok((index, source.next_lines()?));
+        self.sources.iter_mut().enumerate().map(next).collect()
     }
-}
-
-fn failed(file: &LogFile, error: &std::io::Error) -> Failure {
-    Failure::failed(format!("{}: {error}", file.path.display()))
 }
 
 fn before(now: Timestamp, span: Duration) -> u64 {
     let now = u64::try_from(now.as_millisecond()).unwrap_or(0);
     now.saturating_sub(u64::try_from(span.as_millis()).unwrap_or(u64::MAX))
-}
-
-/// How lines are printed.
-struct Printer<'a> {
-    names: Vec<String>,
-    width: usize,
-    grep: Option<&'a Regex>,
-    timestamps: bool,
-}
-
-impl<'a> Printer<'a> {
-    fn new(args: &'a LogsArgs) -> Self {
-        let grep = args.grep.as_ref();
-        Self { names: Vec::new(), width: 0, grep, timestamps: args.timestamps }
-    }
-
-    /// Adds a log; the number by which its lines are printed.
-    fn add(&mut self, name: &str) -> usize {
-        self.width = self.width.max(name.chars().count());
-        self.names.push(name.to_owned());
-        self.names.len() - 1
-    }
-
-    /// Prints the lines of several logs in the order of time.
-    fn print(&self, ui: &mut Ui, logs: Vec<(usize, Vec<Line>)>) -> Result<()> {
-        let mut text = Vec::new();
-        for (log, line) in in_time(logs) {
-            if self.grep.is_none_or(|regex| regex.is_match(&line.text)) {
-                self.line(ui, log, &line, &mut text);
-            }
-        }
-        if !text.is_empty() {
-            ui.bytes(&text)?;
-        }
-        Ok(())
-    }
-
-    fn line(&self, ui: &Ui, log: usize, line: &Line, text: &mut Vec<u8>) {
-        if self.timestamps {
-            let at = line.at_ms.and_then(|at| i64::try_from(at).ok());
-            let at = at.and_then(|at| Timestamp::from_millisecond(at).ok());
-            let at = at.map(|at| at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string());
-            let at = format!("{:24} ", at.unwrap_or_default());
-            text.extend_from_slice(ui.paint(Tone::Quiet, &at).as_bytes());
-        }
-        if self.names.len() > 1 {
-            let name = format!("{:width$} | ", self.names[log], width = self.width);
-            text.extend_from_slice(ui.paint(Tone::Series(log), &name).as_bytes());
-        }
-        match (line.stream, self.grep.filter(|_| ui.is_coloured())) {
-            (Stream::Shim, _) => {
-                let remark = String::from_utf8_lossy(&line.text);
-                text.extend_from_slice(ui.paint(Tone::Quiet, &format!("· {remark}")).as_bytes());
-            }
-            (Stream::Stdout | Stream::Stderr, Some(regex)) => {
-                let shown = regex.replace_all(&line.text, |found: &regex::bytes::Captures<'_>| {
-                    let found = String::from_utf8_lossy(&found[0]).into_owned();
-                    ui.paint(Tone::Bad, &found).into_bytes()
-                });
-                text.extend_from_slice(&shown);
-            }
-            (Stream::Stdout | Stream::Stderr, None) => text.extend_from_slice(&line.text),
-        }
-        text.push(b'\n');
-    }
-}
-
-/// All lines in the order of time; a line that knows no time stays behind the one before it.
-fn in_time(logs: Vec<(usize, Vec<Line>)>) -> Vec<(usize, Line)> {
-    let mut all = Vec::new();
-    for (log, lines) in logs {
-        let mut at = 0;
-        for line in lines {
-            at = line.at_ms.unwrap_or(at).max(at);
-            all.push((at, log, line));
-        }
-    }
-    all.sort_by_key(|(at, ..)| *at);
-    all.into_iter().map(|(_, log, line)| (log, line)).collect()
 }

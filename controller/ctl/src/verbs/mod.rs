@@ -18,6 +18,7 @@ pub mod logs;
 pub mod psql;
 pub mod restart;
 pub mod schema;
+pub mod stats;
 pub mod trash;
 pub mod undelete;
 pub mod url;

@@ -5,6 +5,8 @@ mod answer;
 mod apply;
 mod data;
 mod edits;
+mod exec;
+mod figures;
 mod files;
 mod incarnations;
 mod leave;
@@ -28,6 +30,7 @@ use std::time::Duration;
 
 use agent_harness_model::desired::Connections;
 use agent_harness_model::world::Observed;
+use agent_harness_providers::live::Live;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::middleware::{Next, from_fn_with_state, map_response};
@@ -54,6 +57,11 @@ pub type Later<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 pub trait Outside: Send + Sync {
     /// Looks at what may never be wanted, without a trace in what reconciles know.
     fn suppose(&self, connections: Arc<Connections>, questions: Vec<Question>) -> Later<Observed>;
+
+    /// What runs, as it is at this moment.
+    fn live(&self) -> Option<Live> {
+        None
+    }
 
     /// Ends everything.
     fn down(&self, purge: bool) -> Later<Result<(), DownError>>;
@@ -91,6 +99,9 @@ fn routes(control: Control) -> Router {
         .route("/v1/objects/{kind}/{name}/reconcile", post(objects::reconcile))
         .route("/v1/objects/{kind}/{name}/restart", post(restart::restart))
         .route("/v1/objects/{kind}/{name}/environment", get(objects::environment))
+        .route("/v1/objects/{kind}/{name}/services", get(figures::services))
+        .route("/v1/objects/{kind}/{name}/exec/{service}", post(exec::exec))
+        .route("/v1/objects/{kind}/{name}/logs/{service}", get(logs::stream))
         .route("/v1/apply", post(apply::apply))
         .route("/v1/diff", post(apply::diff))
         .route("/v1/approve", post(leave::approve))

@@ -15,10 +15,11 @@ use tokio_util::sync::CancellationToken;
 use super::body::{Inherited, body};
 use super::engine::Engine;
 use super::error::DockerError;
-use super::listing::{Listing, Named};
+use super::listing::Listing;
 use super::network::Networks;
+use super::own::{labels_of, own};
 use super::pull::{self, Report};
-use super::{labels, state, volumes};
+use super::{labels, volumes};
 use crate::process::ports;
 
 /// Seconds that a container may take to stop before it is killed: a database writes its last pages.
@@ -129,19 +130,7 @@ impl Change<'_> {
 
     /// The container of a name; `None`: there is none. One that is not ours is an error.
     async fn own(&self, name: &str) -> Result<Option<ContainerInspectResponse>, DockerError> {
-        let found = match state::inspect(self.engine, name).await {
-            Ok(found) => found,
-            Err(error) if error.is_not_found() => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        if labels::mark(labels_of(&found)).as_ref() == Some(&self.mark) {
-            return Ok(Some(found));
-        }
-        let who = match Listing::fetch(self.engine).await?.named(name, &self.mark) {
-            Named::Foreign(who) => who,
-            Named::Nobody | Named::Ours(_) => format!("the container {name} is not ours"),
-        };
-        Err(DockerError::ForeignContainer { who })
+        own(self.engine, name, &self.mark).await
     }
 
     async fn make(
@@ -216,12 +205,6 @@ pub fn in_the_way(listing: &Listing, name: &str, port: u16) -> Option<String> {
 /// The name of the container that is to take another one's place.
 fn next(name: &str) -> String {
     format!("{name}-next")
-}
-
-fn labels_of(
-    found: &ContainerInspectResponse,
-) -> Option<&std::collections::HashMap<String, String>> {
-    found.config.as_ref()?.labels.as_ref()
 }
 
 fn publishes(found: &ContainerInspectResponse, port: u16) -> bool {

@@ -64,6 +64,10 @@ pub enum DockerError {
     ForeignNetwork { network: String },
     #[error("{what}; stop that, or give the service another port")]
     PortTaken { what: String },
+    #[error("there is no container {name} now; `ctl describe` says what it waits for")]
+    NoContainer { name: String },
+    #[error("the container {name} does not run now; `ctl describe` says why")]
+    NotRunning { name: String },
     #[error("{} cannot be read: {why}; the engine's credentials are in it", .path.display())]
     Credentials { path: PathBuf, why: String },
 }
@@ -77,6 +81,8 @@ impl DockerError {
     pub fn class(&self) -> Class {
         match self {
             Self::NoEngine { .. }
+            | Self::NoContainer { .. }
+            | Self::NotRunning { .. }
             | Self::Unreachable { .. }
             | Self::Pull { .. }
             | Self::DiskFull { .. }

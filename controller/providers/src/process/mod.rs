@@ -7,6 +7,7 @@ pub mod backoff;
 mod drain;
 mod error;
 mod exit;
+pub(crate) mod figures;
 mod launch;
 mod lock;
 pub mod ports;

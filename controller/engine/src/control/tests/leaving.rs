@@ -210,7 +210,7 @@ async fn a_successor_gets_neither_logs_nor_secrets() {
     let first = come("of the first").await;
     leave("").await;
     let kept = logs().await;
-    assert_eq!(fs::read_to_string(&kept[0].path).unwrap(), "of the first");
+    assert_eq!(fs::read_to_string(kept[0].path.as_ref().unwrap()).unwrap(), "of the first");
     site.apply(AGENT).await;
     assert!(logs().await.is_empty(), "the second has said nothing yet");
     let second = come("of the second").await;

@@ -210,3 +210,104 @@ fn checks(ready: Option<&ContainerReady>, ports: &BTreeMap<String, Port>) -> Vec
     let smtp = ready.smtp.as_ref().and_then(|it| host(&it.port)).map(Check::Smtp);
     [http, tcp, smtp].into_iter().flatten().collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{resolved, resolved_with};
+    use crate::desired::DesiredObject;
+    use crate::kinds::{AnyTarget, Resource};
+    use crate::resolve::{Need, Resolution};
+
+    const HEAD: &str = "apiVersion: agent-harness.dev/v1alpha1";
+
+    fn infra(spec: &str) -> String {
+        format!("{HEAD}\nkind: Infra\nmetadata: {{name: shared}}\nspec: {spec}\n")
+    }
+
+    fn object<'a>(resolution: &'a Resolution, kind: &str) -> &'a DesiredObject {
+        assert_eq!(resolution.problems, []);
+        let mut all = resolution.desired.objects.iter();
+        all.find(|((key, _), _)| key.kind.as_str() == kind).map(|(_, object)| object).unwrap()
+    }
+
+    /// Each resource, and what it waits for.
+    fn order(object: &DesiredObject) -> String {
+        let lines = object.resources.iter().map(|(id, wanted)| {
+            let after = wanted.after.iter();
+            let after: Vec<String> =
+                after.map(|it| format!("{} to {}", it.on.local(), it.need.verb())).collect();
+            format!("{} {}", id.local(), after.join(", ")).trim_end().to_owned()
+        });
+        lines.collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn a_server_in_a_container_is_a_container_and_a_server() {
+        let infra = infra(
+            "{postgres: {container: {image: pg, ports: {postgres: {host: 15432, container: 5432}}, \
+             volumes: {data: /data, ./init.sh: '/init.sh:ro'}}}, \
+             objectStore: {container: {image: minio, env: {MINIO_ROOT_USER: me}, \
+             ports: {s3: {host: 19000, container: 9000}}}, buckets: {results: {}}}}",
+        );
+        let resolution = resolved(&[&infra]);
+        let shared = object(&resolution, "infra");
+        insta::assert_snapshot!(order(shared), @r"
+        service/objectStore container/objectStore to be started
+        service/postgres container/postgres to be started
+        container/objectStore
+        container/postgres
+        bucket/results service/objectStore to be ready
+        ");
+        let to = &resolution.desired.connections.postgres["shared"];
+        assert_eq!((to.host.as_str(), to.port, to.user.as_str()), ("127.0.0.1", 15432, "postgres"));
+        assert!(to.in_container && to.password.reveal().contains("infra-shared-postgres"));
+        let to = &resolution.desired.connections.stores["shared"];
+        assert_eq!(
+            (to.endpoint.as_str(), to.access_key.as_str()),
+            ("http://127.0.0.1:19000", "me")
+        );
+        let settings = shared.resources.values().find_map(|wanted| match &wanted.target {
+            AnyTarget::Present(Resource::Container(want)) if want.place.name == "postgres" => {
+                Some((want.place.clone(), want.config.settings()))
+            }
+            _ => None,
+        });
+        let (place, settings) = settings.unwrap();
+        assert_eq!(place.container, "harness-shared-postgres-1");
+        assert_eq!(place.volumes, ["harness-shared_data"]);
+        assert_eq!(settings["ports.postgres"], "127.0.0.1:15432:5432/tcp");
+        let volumes = "[\"/specs/init.sh:/init.sh:ro\", \"harness-shared_data:/data\"]";
+        assert_eq!(settings["volumes"], volumes);
+        assert!(settings["env.POSTGRES_PASSWORD"].starts_with("a secret ("), "{settings:?}");
+    }
+
+    const STACK: &str = "{infra: shared, worktree: {repo: ../app, path: '~/t/${agent.name}'}, \
+        processes: {api: {run: app, env: {MAIL: '${services.mail.ports.smtp}', \
+        WEB: '${services.browser.ports.web}'}}}}";
+
+    /// What an agent's process waits for, with these services.
+    fn waits(services: &str, has_browser: bool) -> String {
+        let infra = infra(&format!("{{services: {services}}}"));
+        let stack = format!("{HEAD}\nkind: Stack\nmetadata: {{name: app}}\nspec: {STACK}\n");
+        let agent = format!("{HEAD}\nkind: Agent\nmetadata: {{name: a-1}}\nspec: {{stack: app}}\n");
+        let resolution = resolved_with(&[&infra, &stack, &agent], |need| match need {
+            Need::Program(_) if !has_browser => Err("there is none".into()),
+            _ => Ok("1-abcdef0123456789".into()),
+        });
+        let agent = order(object(&resolution, "agent"));
+        agent.lines().find(|line| line.starts_with("process/")).unwrap().to_owned()
+    }
+
+    #[test]
+    fn an_agent_waits_for_the_services_that_it_names_and_this_host_has() {
+        let services = "{mail: {container: {image: mail, ports: {smtp: {host: 11025, container: 25}}}}, \
+            other: {container: {image: other}}, \
+            browser: {optional: true, ports: {web: 13001}, process: {run: 'chromium --headless'}}}";
+        let all = waits(services, true);
+        assert!(all.contains("container/mail to be ready"), "{all}");
+        assert!(all.contains("process/browser to be ready"), "{all}");
+        assert!(!all.contains("other"), "{all}");
+        let without = waits(services, false);
+        assert!(without.contains("container/mail") && !without.contains("browser"), "{without}");
+    }
+}

@@ -61,7 +61,10 @@ pub(super) fn resolved(texts: &[&str]) -> Resolution {
 }
 
 /// The same, with answers of one's own.
-fn resolved_with(texts: &[&str], answer: impl Fn(&Need) -> Result<String, String>) -> Resolution {
+pub(super) fn resolved_with(
+    texts: &[&str],
+    answer: impl Fn(&Need) -> Result<String, String>,
+) -> Resolution {
     let documents = documents(texts);
     let uids = documents
         .keys()

@@ -65,10 +65,13 @@ pub(super) fn check(lint: &mut Lint<'_>, path: &[&str], container: &Container) {
 /// That a server publishes the port by which it is reached.
 pub(super) fn needs_port(lint: &mut Lint<'_>, path: &[&str], container: &Container, name: &str) {
     if !container.ports.contains_key(name) {
+        let (host, inside) = if name == "s3" { (19000, 9000) } else { (15432, 5432) };
         lint.key(
             path,
             format!("the container publishes no port named `{name}`"),
-            format!("add it under `ports`, such as `{name}: {{host: 15432, container: 5432}}`"),
+            format!(
+                "add it under `ports`, such as `{name}: {{host: {host}, container: {inside}}}`"
+            ),
         );
     }
 }
@@ -90,7 +93,7 @@ fn check_ports(lint: &mut Lint<'_>, path: &[&str], container: &Container) {
             );
         }
         let address = port.address.as_deref();
-        if let Some(address) = address.filter(|it| it.parse::<std::net::IpAddr>().is_err()) {
+        if let Some(address) = address.filter(|it| it.parse::<core::net::IpAddr>().is_err()) {
             lint.value(
                 &[&path[..], &["address"]].concat(),
                 format!("{address:?} is no address of this host"),

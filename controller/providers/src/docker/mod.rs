@@ -30,4 +30,4 @@ pub use error::DockerError;
 pub use live::Containers;
 pub use logs::From;
 pub use provider::{DockerProvider, Notify};
-pub use pull::{Pulling, Report};
+pub use pull::{Pulling, Report, ensure as ensure_image};

@@ -1,6 +1,7 @@
 //! The cases of objects that do not fit each other, with the exact words of each message.
 
 mod claims;
+mod containers;
 mod lightdash;
 mod references;
 mod stalls;

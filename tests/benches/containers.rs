@@ -87,9 +87,8 @@ fn services() -> Site {
         site.infra
     );
     for (name, port) in [("a", a), ("b", b), ("c", c), ("d", d)] {
-        infra.push_str(&format!(
-            "    {name}: {{container: {{image: '{SMALL}', ports: {{web: {{host: {port}, container: 8025}}}}}}}}\n"
-        ));
+        let ports = format!("{{web: {{host: {port}, container: 8025}}}}");
+        infra += &format!("    {name}: {{container: {{image: '{SMALL}', ports: {ports}}}}}\n");
     }
     site.write_spec("infra.yaml", &infra);
     site.start_with(&[("RUST_LOG", "warn,agent_harness_engine::converge=debug")]);

@@ -10,6 +10,7 @@
 )]
 
 #[path = "../e2e/containers.rs"]
+#[allow(dead_code, reason = "the tests use all of it")]
 mod containers;
 #[path = "../e2e/harness.rs"]
 #[allow(dead_code, reason = "the tests use all of it")]

@@ -21,6 +21,7 @@ mod host;
 #[allow(dead_code, reason = "the tests use all of it")]
 mod store;
 
+use std::fmt::Write as _;
 use std::io::Write as _;
 use std::process::Command;
 use std::sync::Arc;
@@ -88,7 +89,7 @@ fn services() -> Site {
     );
     for (name, port) in [("a", a), ("b", b), ("c", c), ("d", d)] {
         let ports = format!("{{web: {{host: {port}, container: 8025}}}}");
-        infra += &format!("    {name}: {{container: {{image: '{SMALL}', ports: {ports}}}}}\n");
+        writeln!(infra, "    {name}: {{container: {{image: '{SMALL}', ports: {ports}}}}}").unwrap();
     }
     site.write_spec("infra.yaml", &infra);
     site.start_with(&[("RUST_LOG", "warn,agent_harness_engine::converge=debug")]);

@@ -93,6 +93,12 @@ fn describe_shows_everything() {
     Addresses
       postgres  port 15432
 
+    Services
+      NAME      STATE  HEALTH  IMAGE  PORTS  MEMORY  UPTIME  RESTARTS
+      api       Ready  -       -      -      -       -       -
+      frontend  Ready  -       -      -      -       -       -
+      no figures of this moment: no such object
+
     Conditions
       Ready            True   AllReady    2m
       Synced           True   Valid       2m

@@ -4,6 +4,7 @@ mod change;
 mod get;
 mod inside;
 mod look;
+mod services;
 mod trash;
 mod wait;
 mod write;

@@ -2,6 +2,7 @@
 
 mod leaving;
 mod restart;
+mod services;
 mod specs;
 mod whatif;
 

@@ -16,6 +16,9 @@ use super::error::DockerError;
 use super::live::Containers;
 use super::own::own;
 
+/// How a runtime begins to say that a command could not be started.
+const NO_START: &str = "OCI runtime exec failed";
+
 impl Containers {
     /// Runs a command. `input` brings [`Frame::Input`] and [`Frame::Resize`], its end is that of the command's standard
     /// input; `output` is told what the command writes and, last, how it ended. Nobody listening ends it here; the
@@ -37,7 +40,7 @@ impl Containers {
         let id = found.id.unwrap_or_else(|| name.to_owned());
         let terminal = request.terminal;
         // Arguments may hold a password.
-        let program = request.command.first().map(String::as_str).unwrap_or_default();
+        let program = request.command.first().cloned().unwrap_or_default();
         let action = format!("run `{program}` in {name}");
         let config = ExecConfig {
             attach_stdin: Some(true),
@@ -52,7 +55,13 @@ impl Containers {
         let exec = self.engine.call(&action, client.create_exec(&id, config)).await?.id;
         let options = StartExecOptions { tty: terminal.is_some(), ..StartExecOptions::default() };
         let start = client.start_exec(&exec, Some(options));
-        let started = self.engine.call(&action, start).await?;
+        let started = match self.engine.call(&action, start).await {
+            Err(DockerError::Refused { message, .. }) if message.contains(NO_START) => {
+                no_start(&output, &program, name, &message).await;
+                return Ok(());
+            }
+            started => started?,
+        };
         let StartExecResults::Attached { output: mut said, input: stdin } = started else {
             return Err(DockerError::NoAnswer { action });
         };
@@ -62,21 +71,35 @@ impl Containers {
         let feed = self.feed(&exec, input, stdin);
         tokio::pin!(feed);
         let mut fed = false;
+        // Where the command cannot begin, the runtime says so in its place.
+        let mut runtime: Option<Vec<u8>> = None;
+        let mut first = true;
         loop {
             tokio::select! {
                 () = &mut feed, if !fed => fed = true,
                 () = output.closed() => return Ok(()),
                 piece = said.next() => match piece {
                     Some(Ok(piece)) => {
-                        if output.send(frame(piece)).await.is_err() {
+                        let frame = frame(piece);
+                        if let Some(said) = bytes(&frame).filter(|it| first && it.starts_with(NO_START.as_bytes())) {
+                            runtime = Some(said.to_vec());
+                        } else if output.send(frame).await.is_err() {
                             return Ok(());
                         }
+                        first = false;
                     }
                     Some(Err(_)) | None => break,
                 },
             }
         }
         let inspected = self.engine.call(&action, client.inspect_exec(&exec)).await?;
+        if let Some(said) = runtime {
+            if matches!(inspected.exit_code, Some(126 | 127)) {
+                no_start(&output, &program, name, &String::from_utf8_lossy(&said)).await;
+                return Ok(());
+            }
+            let _ = output.send(Frame::Output(said)).await;
+        }
         let ended = match inspected.exit_code {
             Some(code) => Ended::Code(code),
             None => Ended::Failed(format!(
@@ -119,6 +142,26 @@ impl Containers {
         if let Err(error) = client.resize_exec(exec, options).await {
             tracing::debug!(%error, "the terminal keeps its size");
         }
+    }
+}
+
+/// Says why the command could not begin, with the exit code that a shell has for it.
+async fn no_start(output: &mpsc::Sender<Frame>, program: &str, name: &str, said: &str) {
+    let missing = ["executable file not found", "no such file or directory"];
+    let (why, code) = if missing.iter().any(|it| said.contains(it)) {
+        (format!("there is no command `{program}` in {name}\n"), 127)
+    } else {
+        (format!("{program} cannot be run in {name}: {}\n", said.trim()), 126)
+    };
+    // Nobody listening is fine.
+    let _ = output.send(Frame::Errors(why.into_bytes())).await;
+    let _ = output.send(Frame::Ended(Ended::Code(code))).await;
+}
+
+fn bytes(frame: &Frame) -> Option<&[u8]> {
+    match frame {
+        Frame::Output(bytes) | Frame::Errors(bytes) => Some(bytes),
+        Frame::Request(_) | Frame::Input(_) | Frame::Resize(_) | Frame::Ended(_) => None,
     }
 }
 

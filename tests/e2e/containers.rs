@@ -10,6 +10,14 @@ pub enum Servers {
 }
 
 impl Servers {
+    /// Those of tests that do not say: `HARNESS_TEST_SERVERS=containers` runs all of them on containers.
+    pub fn of_this_run() -> Self {
+        match std::env::var("HARNESS_TEST_SERVERS") {
+            Ok(name) if name == "containers" => Self::Containers,
+            _ => Self::Embedded,
+        }
+    }
+
     /// The name of the Infra. An engine knows its containers by it, and all tests share one engine.
     pub fn infra(self, port: u16) -> String {
         match self {

@@ -70,7 +70,7 @@ pub struct Site {
 impl Site {
     /// With the specs of the example, agents 1 and 2 among them; the controller does not run yet.
     pub fn new() -> Self {
-        Self::on(Servers::Embedded)
+        Self::on(Servers::of_this_run())
     }
 
     /// The same, on servers that run in this way.

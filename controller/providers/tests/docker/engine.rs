@@ -71,7 +71,7 @@ impl Made {
         made
     }
 
-    pub fn name(&self) -> &str {
+    pub fn container(&self) -> &str {
         &self.want.place.container
     }
 

@@ -30,7 +30,7 @@ async fn run(made: &Made, command: &[&str], input: &str) -> (String, String, End
     typed.send(Frame::Input(input.as_bytes().to_vec())).await.unwrap();
     drop(typed);
     let (sender, mut frames) = mpsc::channel(64);
-    let (name, mark) = (made.name(), made.mark());
+    let (name, mark) = (made.container(), made.mark());
     made.containers.exec(name, &mark, request, receiver, sender).await.unwrap();
     let (mut out, mut errors) = (Vec::new(), Vec::new());
     while let Some(frame) = frames.recv().await {
@@ -51,7 +51,7 @@ async fn run(made: &Made, command: &[&str], input: &str) -> (String, String, End
 async fn what_a_container_is_like_is_told_without_its_secrets() {
     let Some(engine) = engine().await else { return };
     let made = Made::running(&engine, SCRIPT).await;
-    let now = made.containers.now(made.name(), &made.mark(), true).await.unwrap();
+    let now = made.containers.now(made.container(), &made.mark(), true).await.unwrap();
     assert_eq!((now.state.as_deref(), now.health.as_deref()), (Some("running"), None));
     assert_eq!((now.memory_limit, now.restarts), (Some(64 << 20), Some(0)));
     assert!(now.digest.as_deref().is_some_and(|it| it.starts_with("sha256:")), "{now:?}");
@@ -61,7 +61,7 @@ async fn what_a_container_is_like_is_told_without_its_secrets() {
     assert!(!serde_json::to_string(&now).unwrap().contains(SECRET));
 
     made.act(Action::Restart(made.want.place.clone())).await;
-    let again = made.containers.now(made.name(), &made.mark(), false).await.unwrap();
+    let again = made.containers.now(made.container(), &made.mark(), false).await.unwrap();
     assert_eq!(again.state.as_deref(), Some("running"));
     assert!(again.started > now.started, "{again:?}");
     assert_eq!(again.cpu_percent, None, "nobody asked");
@@ -74,7 +74,7 @@ async fn what_a_container_is_like_is_told_without_its_secrets() {
 async fn output_comes_as_lines_of_a_log_and_goes_on_through_a_restart() {
     let Some(engine) = engine().await else { return };
     let made = Made::running(&engine, SCRIPT).await;
-    let (name, mark) = (made.name().to_owned(), made.mark());
+    let (name, mark) = (made.container().to_owned(), made.mark());
     let logs = async |from| made.containers.logs(&name, &mark, from).await.unwrap().unwrap();
     let mut followed = logs(From { follow: true, ..From::default() }).await;
     let first = [next(&mut followed).await.unwrap(), next(&mut followed).await.unwrap()];
@@ -100,7 +100,7 @@ async fn a_command_gets_its_input_and_gives_its_exit_code() {
         run(&made, &["sh", "-c", "cat; echo bad >&2; exit 7"], "one\ntwo\n").await;
     assert_eq!((out.as_str(), errors.as_str(), ended), ("one\ntwo\n", "bad\n", Ended::Code(7)));
     let (out, errors, ended) = run(&made, &["no-such-command"], "").await;
-    let why = format!("there is no command `no-such-command` in {}\n", made.name());
+    let why = format!("there is no command `no-such-command` in {}\n", made.container());
     assert_eq!((out.as_str(), errors, ended), ("", why, Ended::Code(127)));
     let (_, errors, ended) = run(&made, &["/etc/passwd"], "").await;
     assert!(errors.starts_with("/etc/passwd cannot be run in "), "{errors}");
@@ -113,7 +113,7 @@ async fn of_a_container_with_another_mark_nothing_is_told_and_nothing_runs_in_it
     let Some(engine) = engine().await else { return };
     let made = Made::running(&engine, SCRIPT).await;
     let others = Mark { installation: "others".to_owned(), uid: Uid::new("u-00000001") };
-    let name = made.name();
+    let name = made.container();
     let refused = |error: String| {
         assert!(error.contains("belongs to another installation"), "{error}");
     };

@@ -105,10 +105,14 @@ impl Change<'_> {
     /// Stops and removes it; its volumes stay, but those without a name of ours when all is to go.
     pub async fn take_down(&self, place: &Place, with_volumes: bool) -> Result<(), DockerError> {
         for name in [place.container.clone(), next(&place.container)] {
-            // What is there by now may be a successor's or somebody else's.
-            if matches!(self.own(&name).await, Ok(Some(_))) {
-                self.stop_container(&name).await?;
-                self.remove(&name, with_volumes).await?;
+            match self.own(&name).await {
+                Ok(Some(_)) => {
+                    self.stop_container(&name).await?;
+                    self.remove(&name, with_volumes).await?;
+                }
+                // What is there by now is a successor's or somebody else's.
+                Ok(None) | Err(DockerError::ForeignContainer { .. }) => {}
+                Err(error) => return Err(error),
             }
         }
         if with_volumes {

@@ -20,6 +20,8 @@ pub struct Listing {
 pub enum Named<'a> {
     Nobody,
     Ours(&'a ContainerSummary),
+    /// Another incarnation's of the same Infra, in words.
+    Other(String),
     /// Whose, in words.
     Foreign(String),
 }
@@ -46,8 +48,8 @@ impl Listing {
         let Some(summary) = self.by_name.get(name) else { return Named::Nobody };
         match labels::mark(summary.labels.as_ref()) {
             Some(owner) if owner == *mark => Named::Ours(summary),
-            Some(owner) if owner.installation == mark.installation => Named::Foreign(format!(
-                "the container {name} is that of an earlier incarnation, which is leaving"
+            Some(owner) if owner.installation == mark.installation => Named::Other(format!(
+                "the container {name} is that of another incarnation of its Infra"
             )),
             Some(_) => Named::Foreign(format!(
                 "the container {name} belongs to another installation of this controller"
@@ -116,11 +118,11 @@ mod tests {
         let who = |name: &str| match listing.named(name, &mark) {
             Named::Nobody => "nobody".to_owned(),
             Named::Ours(_) => "ours".to_owned(),
-            Named::Foreign(who) => who,
+            Named::Other(who) | Named::Foreign(who) => who,
         };
         assert_eq!(who("ours"), "ours");
         assert_eq!(who("nothing"), "nobody");
-        assert!(who("before").contains("earlier incarnation"));
+        assert!(who("before").contains("another incarnation"));
         assert!(who("others").contains("another installation"));
         assert_eq!(
             who("db"),

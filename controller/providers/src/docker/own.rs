@@ -25,7 +25,7 @@ pub async fn own(
         return Ok(Some(found));
     }
     let who = match Listing::fetch(engine).await?.named(name, mark) {
-        Named::Foreign(who) => who,
+        Named::Other(who) | Named::Foreign(who) => who,
         Named::Nobody | Named::Ours(_) => format!("the container {name} is not ours"),
     };
     Err(DockerError::ForeignContainer { who })

@@ -113,8 +113,10 @@ impl DockerProvider {
             ports.into_iter().find_map(|port| in_the_way(listing, name, port.host))
         };
         match listing.named(name, &cx.mark(ask.id)) {
+            // Its successor has taken over all that there was.
+            Named::Other(_) if want.is_none() => Ok(None),
             Named::Foreign(_) if want.is_none() => self.kept(cx, place).await,
-            Named::Foreign(who) => Ok(Some(Observed::Foreign(who))),
+            Named::Other(who) | Named::Foreign(who) => Ok(Some(Observed::Foreign(who))),
             Named::Nobody => match taken() {
                 Some(who) => Ok(Some(Observed::PortTaken(who))),
                 None => self.kept(cx, place).await,

@@ -55,7 +55,7 @@ impl Live {
             Resource::Container(want) => {
                 let mark = self.mark(id);
                 let look = self.containers.now(&want.place.container, &mark, cpu);
-                let mut now = match Box::pin(within(LOOK, "the Docker engine", look)).await {
+                let mut now = match within(LOOK, "the Docker engine", Box::pin(look)).await {
                     Ok(Ok(now)) => now,
                     Ok(Err(error)) => unknown(error.to_string()),
                     Err(why) => unknown(why),

@@ -6,7 +6,7 @@ mod source;
 use std::time::{Duration, Instant};
 
 use agent_harness_model::api::LogFile;
-use agent_harness_model::id::ObjectKey;
+use agent_harness_model::id::{ObjectKey, ObjectKind};
 use agent_harness_shim::logs::{From, Line};
 use jiff::Timestamp;
 use regex::bytes::Regex;
@@ -64,7 +64,7 @@ pub async fn run(args: LogsArgs, client: &Client, ui: &mut Ui) -> Result {
         }
     };
     let mut shown = Shown::new(&args, ui.now());
-    let lines = shown.open(client, files).await?;
+    let lines = shown.open(client, ui, files).await?;
     if lines.iter().all(|(_, lines)| lines.is_empty()) && !args.follow {
         ui.say("nothing was written")?;
     }
@@ -81,7 +81,7 @@ pub async fn run(args: LogsArgs, client: &Client, ui: &mut Ui) -> Result {
         if looked.elapsed() >= LOOK {
             // Where the controller does not run just now, nothing new is started either.
             if let Ok(all) = client.get::<Vec<LogFile>>(&path(&args.name, "/logs")).await {
-                lines.extend(shown.open(client, chosen(&args, all)).await?);
+                lines.extend(shown.open(client, ui, chosen(&args, all)).await?);
             }
             looked = Instant::now();
         }
@@ -103,7 +103,14 @@ async fn list(args: &LogsArgs, client: &Client, ui: &mut Ui) -> Result<Vec<LogFi
             if logs.is_empty() {
                 return Err(error.into());
             }
-            ui.warn("the controller does not run; its agents may, and these are their logs")?;
+            ui.warn(match args.name.kind {
+                ObjectKind::Infra => {
+                    "the controller does not run, and it alone has the logs of containers; these are the others"
+                }
+                ObjectKind::Stack | ObjectKind::Agent => {
+                    "the controller does not run; its agents may, and these are their logs"
+                }
+            })?;
             Ok(logs)
         }
         Err(error) => Err(error.into()),
@@ -172,6 +179,7 @@ impl<'a> Shown<'a> {
     async fn open(
         &mut self,
         client: &Client,
+        ui: &mut Ui,
         files: Vec<LogFile>,
     ) -> Result<Vec<(usize, Vec<Line>)>> {
         let mut lines = Vec::new();
@@ -183,7 +191,15 @@ impl<'a> Shown<'a> {
                 Some(path) => Source::file(path, self.from)?,
                 None => {
                     let of = (&self.args.name, file.name.as_str());
-                    Source::streamed(client, of, self.from, self.args.follow).await?
+                    match Source::streamed(client, of, self.from, self.args.follow).await {
+                        Ok(opened) => opened,
+                        // Of several, the others are there all the same.
+                        Err(failure) if self.args.logs.is_empty() => {
+                            ui.warn(&format!("{}: {}", file.name, failure.message))?;
+                            (Source::Silent, Vec::new())
+                        }
+                        Err(failure) => return Err(failure),
+                    }
                 }
             };
             if let Some(regex) = &self.args.grep {

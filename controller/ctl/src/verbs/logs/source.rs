@@ -23,6 +23,8 @@ pub enum Source {
     File { path: PathBuf, follower: Follower },
     /// What the controller streams; closed when it is not followed.
     Streamed(mpsc::Receiver<Line>),
+    /// Nothing comes of it.
+    Silent,
 }
 
 impl Source {
@@ -69,6 +71,7 @@ impl Source {
             Self::File { path, follower } => {
                 follower.next_lines().map_err(|error| failed(path, &error))
             }
+            Self::Silent => Ok(Vec::new()),
             Self::Streamed(received) => {
                 Ok(std::iter::from_fn(|| received.try_recv().ok()).collect())
             }

@@ -5,12 +5,13 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use agent_harness_model::desired::Connections;
 use agent_harness_model::id::{Mark, ObjectKey, ResourceId, ResourceKind, Uid};
 use agent_harness_model::kinds::worktree::{Action, Checkout, Desired, Observed, Place, Worktree};
 use agent_harness_model::kinds::{self, Have, Kind as _, Resource, Target, Verdict};
-use agent_harness_model::world::{ApplyError, Ask, Record, Seen};
+use agent_harness_model::world::{ApplyError, Ask, Class, Record, Seen};
 use agent_harness_providers::git::GitProvider;
 use agent_harness_providers::provider::{Context, Provider as _};
 use tempfile::TempDir;
@@ -106,16 +107,25 @@ impl Fixture {
         }
     }
 
-    /// Looks and acts until there is nothing left to do; gives what was done.
+    /// Looks and acts until there is nothing left to do; gives what was done. What will pass is tried again, as the
+    /// engine does: whatever another test starts just now has all that is open here, for a moment.
     pub async fn drive(&self, agent: &Agent, target: Target<Desired>) -> Vec<String> {
         let mut done = Vec::new();
-        for _ in 0..8 {
+        let until = Instant::now() + Duration::from_secs(20);
+        while done.len() < 8 {
             match self.verdict(agent, &target).await {
                 Verdict::Settled => return done,
                 Verdict::Change(changes) => {
                     for (action, _) in changes {
-                        done.push(action.to_string());
-                        self.apply(agent, action).await.unwrap();
+                        let what = action.to_string();
+                        match self.apply(agent, action).await {
+                            Ok(()) => done.push(what),
+                            Err(error) if error.class == Class::Transient => {
+                                assert!(Instant::now() < until, "{error}");
+                                break;
+                            }
+                            Err(error) => panic!("{error}"),
+                        }
                     }
                 }
                 other => panic!("{other:?} after {done:?}"),

@@ -366,7 +366,15 @@ impl Site {
         if condition != "deleted" {
             self.eventually("it to be known", || self.object_exists(name).then_some(()));
         }
-        self.ctl_ok(&["wait", name, "--for", condition, "--timeout", &timeout]);
+        let arguments = ["wait", name, "--for", condition, "--timeout", &timeout];
+        self.eventually("the controller to answer", || {
+            let output = self.ctl(&arguments);
+            // What a killed one was just starting has its socket open for a moment, and answers nothing.
+            let nobody = text(&output.stderr).contains("the controller does not run");
+            let said = || [text(&output.stdout), text(&output.stderr), self.report()].concat();
+            assert!(output.status.success() || nobody, "ctl {arguments:?}: {}", said());
+            output.status.success().then_some(())
+        });
     }
 
     /// Waits for something, and shows what is there when it does not come.

@@ -20,6 +20,9 @@ mod host;
 #[path = "../e2e/store.rs"]
 #[allow(dead_code, reason = "the tests use all of it")]
 mod store;
+#[path = "../e2e/waiting.rs"]
+#[allow(dead_code, reason = "the tests use all of it")]
+mod waiting;
 
 use std::fmt::Write as _;
 use std::io::Write as _;

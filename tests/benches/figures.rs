@@ -22,6 +22,9 @@ mod probe;
 #[path = "../e2e/store.rs"]
 #[allow(dead_code, reason = "the tests use all of it")]
 mod store;
+#[path = "../e2e/waiting.rs"]
+#[allow(dead_code, reason = "the tests use all of it")]
+mod waiting;
 
 use std::fs;
 use std::io::Write as _;

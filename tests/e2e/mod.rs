@@ -19,3 +19,4 @@ mod stop;
 mod store;
 mod strangers;
 mod verbs;
+mod waiting;

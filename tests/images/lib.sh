@@ -90,12 +90,21 @@ serve() { # root|me PIDFILE LOG COMMAND...
     sh "$pidfile" "$@" </dev/null >"$log" 2>&1 9>&- &
 }
 
+# Has the process of a pid file ended? While it becomes another program it has no arguments for a
+# moment, so that it is not known by them.
+has_ended() { # PIDFILE
+  local pid
+  pid="$(cat "$1" 2>/dev/null)" || return 1
+  [ -n "$pid" ] || return 1
+  ! [ -r "/proc/$pid/stat" ] || [[ "$(cat "/proc/$pid/stat" 2>/dev/null)" == *') Z '* ]]
+}
+
 # Waits until a command succeeds, as long as the process of a pid file lives.
 await() { # WHAT SECONDS PIDFILE WORD LOG COMMAND...
   local what="$1" seconds="$2" pidfile="$3" word="$4" log="$5" end=$((SECONDS + $2))
   shift 5
   until "$@" >/dev/null 2>&1; do
-    if [ "$SECONDS" -ge "$end" ] || { [ -f "$pidfile" ] && ! running "$pidfile" "$word" >/dev/null; }; then
+    if [ "$SECONDS" -ge "$end" ] || has_ended "$pidfile"; then
       tail -n 20 "$log" >&2 || true
       die "$what is not up after $seconds s, or has ended; its log is $log"
     fi

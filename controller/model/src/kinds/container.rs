@@ -355,13 +355,16 @@ fn stays_ended(restart: Restart, end: End) -> bool {
 fn changes(have: &BTreeMap<String, String>, want: &BTreeMap<String, String>) -> Vec<String> {
     let mut changes = Vec::new();
     for (name, value) in want {
-        match have.get(name) {
-            Some(before) if before == value => {}
+        let (before, value) = (have.get(name), settings::shown(value));
+        match before.map(|before| settings::shown(before)) {
+            _ if before == want.get(name) => {}
+            Some(before) if before == value => changes.push(format!("`{name}` is another secret")),
             Some(before) => changes.push(format!("`{name}` was {before}, is to be {value}")),
             None => changes.push(format!("`{name}` is to be {value}")),
         }
     }
     for (name, before) in have.iter().filter(|(name, _)| !want.contains_key(*name)) {
+        let before = settings::shown(before);
         changes.push(format!("`{name}` was {before}, is not set any more"));
     }
     changes

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::Stop;
 use super::agent::millis;
-use super::context::Context;
+use super::context::{Context, plain};
 use crate::hash;
 use crate::id::{ResourceId, ResourceKind};
 use crate::kinds::Resource;
@@ -67,7 +67,14 @@ pub(super) fn add(
         let value = cx.value(value, &scope, || at(&["env", key]))?;
         env.insert(key.clone(), value);
     }
-    let mounts = mounts(cx, document, spec, &at)?;
+    let render = |text: &str, rest: &[&str]| plain(text, &scope, || at(rest));
+    let words = |words: &[String], rest: &[&str]| -> Result<Vec<String>, Stop> {
+        words.iter().map(|word| render(word, rest)).collect()
+    };
+    let named = |map: &BTreeMap<String, String>, key: &str| -> Result<BTreeMap<_, _>, Stop> {
+        map.iter().map(|(name, text)| Ok((name.clone(), render(text, &[key, name])?))).collect()
+    };
+    let mounts = mounts(cx, document, spec, &at, &render)?;
     let volumes = mounts
         .iter()
         .filter_map(|mount| match &mount.source {
@@ -78,19 +85,25 @@ pub(super) fn add(
     let ports: BTreeMap<String, Port> =
         spec.ports.iter().map(|(name, port)| (name.clone(), published(port))).collect();
     let config = Config {
-        image: spec.image.clone(),
-        command: spec.command.clone(),
-        entrypoint: spec.entrypoint.clone(),
+        image: render(&spec.image, &["image"])?,
+        command: words(&spec.command, &["command"])?,
+        entrypoint: words(&spec.entrypoint, &["entrypoint"])?,
         env: env.clone(),
         ports: ports.clone(),
         mounts,
-        healthcheck: spec.healthcheck.as_ref().map(healthcheck),
+        healthcheck: match &spec.healthcheck {
+            Some(check) => Some(Healthcheck {
+                test: words(&check.test, &["healthcheck", "test"])?,
+                ..healthcheck(check)
+            }),
+            None => None,
+        },
         shm_size: spec.shm_size.map(|size| size.0),
         memory: spec.memory.map(|size| size.0),
         nano_cpus: spec.cpus.map(nano_cpus),
         restart: spec.restart.map_or(Restart::default(), restart),
-        labels: spec.labels.clone(),
-        extra_hosts: spec.extra_hosts.clone(),
+        labels: named(&spec.labels, "labels")?,
+        extra_hosts: named(&spec.extra_hosts, "extraHosts")?,
         logging: spec.logging.as_ref().map(|log| {
             (log.driver.clone().unwrap_or_else(|| "json-file".into()), log.options.clone())
         }),
@@ -131,11 +144,14 @@ fn mounts(
     document: &Document,
     spec: &Container,
     at: &impl Fn(&[&str]) -> crate::spec::source::Place,
+    render: &impl Fn(&str, &[&str]) -> Result<String, Stop>,
 ) -> Result<Vec<Mount>, Stop> {
     let project = project(&cx.key.name);
     spec.volumes
         .iter()
         .map(|(key, target)| {
+            let target = render(target, &["volumes", key])?;
+            let target = target.as_str();
             let (target, read_only) = match target.strip_suffix(":ro") {
                 Some(target) => (target, true),
                 None => (target.strip_suffix(":rw").unwrap_or(target), false),

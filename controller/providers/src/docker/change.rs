@@ -4,7 +4,7 @@
 //! that works. Cut anywhere, the same steps lead on from what is there.
 
 use agent_harness_model::id::{Mark, ResourceId};
-use agent_harness_model::kinds::container::{Desired, Place};
+use agent_harness_model::kinds::container::{Desired, Place, Port};
 use bollard::models::ContainerInspectResponse;
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, RemoveContainerOptionsBuilder, RenameContainerOptionsBuilder,
@@ -45,8 +45,9 @@ impl Change<'_> {
         }
         volumes::ensure(self.engine, &self.mark, place).await?;
         let settings = want.config.settings();
-        let is_as_wanted =
-            |it: &ContainerInspectResponse| labels::settings(labels_of(it)) == settings;
+        let is_as_wanted = |it: &ContainerInspectResponse| {
+            labels::settings(labels_of(it)).as_ref() == Some(&settings)
+        };
         let next = next(name);
         let old = self.own(name).await?;
         let mut ready = match self.own(&next).await? {
@@ -190,7 +191,7 @@ impl Change<'_> {
             if old.is_some_and(|old| publishes(old, port.host)) {
                 continue;
             }
-            if let Some(what) = in_the_way(&listing, &want.place.container, port.host) {
+            if let Some(what) = in_the_way(&listing, &want.place.container, port)? {
                 return Err(DockerError::PortTaken { what });
             }
         }
@@ -199,15 +200,23 @@ impl Change<'_> {
 }
 
 /// Who has a port of the host: another container, or a program.
-pub fn in_the_way(listing: &Listing, name: &str, port: u16) -> Option<String> {
-    listing.publisher(name, port).or_else(|| {
-        let who = ports::listener(port).ok().flatten()?;
-        Some(format!("port {port} is taken by {who}"))
-    })
+pub fn in_the_way(
+    listing: &Listing,
+    name: &str,
+    port: &Port,
+) -> Result<Option<String>, DockerError> {
+    let other = listing.publisher(name, port);
+    // Who else has a port of UDP only the engine can tell, when it starts it.
+    if other.is_some() || port.protocol != "tcp" {
+        return Ok(other);
+    }
+    let port = port.host;
+    let who = ports::listener(port).map_err(|source| DockerError::Port { port, source })?;
+    Ok(who.map(|who| format!("port {port} is taken by {who}")))
 }
 
 /// The name of the container that is to take another one's place.
-fn next(name: &str) -> String {
+pub fn next(name: &str) -> String {
     format!("{name}-next")
 }
 

@@ -62,6 +62,12 @@ pub enum DockerError {
         "the network `{network}` is not of this installation: give the Infra another name, or remove that one"
     )]
     ForeignNetwork { network: String },
+    #[error(
+        "the container {name} was made by a later version of the controller; use that one, or remove the container (its volumes stay)"
+    )]
+    Unreadable { name: String },
+    #[error("cannot see who listens on port {port}")]
+    Port { port: u16, source: std::io::Error },
     #[error("{what}; stop that, or give the service another port")]
     PortTaken { what: String },
     #[error("there is no container {name} now; `ctl describe` says what it waits for")]
@@ -86,13 +92,15 @@ impl DockerError {
             | Self::Unreachable { .. }
             | Self::Pull { .. }
             | Self::DiskFull { .. }
+            | Self::Port { .. }
             | Self::Unwanted => Class::Transient,
             Self::NotAllowed { .. }
             | Self::BadHost { .. }
             | Self::TooOld { .. }
             | Self::NoImage { .. }
             | Self::Login { .. }
-            | Self::Credentials { .. } => Class::Terminal,
+            | Self::Credentials { .. }
+            | Self::Unreadable { .. } => Class::Terminal,
             Self::NoAnswer { .. } => Class::Indeterminate,
             // What is asked for cannot be; or the engine has a trouble of its own.
             Self::Refused { status, .. } => match status {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use agent_harness_model::id::ResourceId;
 use bollard::query_parameters::EventsOptionsBuilder;
 use futures_util::StreamExt as _;
+use jiff::Timestamp;
 
 use super::engine::Engine;
 use super::error::chain;
@@ -34,6 +35,8 @@ const ACTIONS: [&str; 11] = [
 pub enum Heard {
     /// Something happened to the container of this resource; its id in the engine.
     Container(ResourceId, String),
+    /// The container of this resource was removed.
+    Gone(ResourceId, String),
     /// The engine is there, or there again: anything may have happened.
     Connected,
     /// The engine went away.
@@ -43,14 +46,19 @@ pub enum Heard {
 /// Listens until the end of the program, through every restart of the engine.
 pub async fn listen(engine: Arc<Engine>, installation: String, heard: impl Fn(Heard) + Send) {
     loop {
-        if let Ok(client) = engine.client().await {
+        // A client of an engine that went away is a client still: whether it is there says its answer.
+        if let Ok(client) = engine.client().await
+            && client.ping().await.is_ok()
+        {
             let label = format!("{}={installation}", labels::INSTALLATION);
             let filters = HashMap::from([
                 ("type", vec!["container"]),
                 ("label", vec![label.as_str()]),
                 ("event", ACTIONS.to_vec()),
             ]);
-            let options = EventsOptionsBuilder::new().filters(&filters).build();
+            // What happens while this is being set up is told, too.
+            let since = Timestamp::now().as_second().to_string();
+            let options = EventsOptionsBuilder::new().filters(&filters).since(&since).build();
             let mut events = Box::pin(client.events(Some(options)));
             heard(Heard::Connected);
             loop {
@@ -58,9 +66,12 @@ pub async fn listen(engine: Arc<Engine>, installation: String, heard: impl Fn(He
                     Some(Ok(event)) => {
                         let actor = event.actor.unwrap_or_default();
                         let of = actor.attributes.as_ref().and_then(labels::resource);
-                        if let Some(of) = of {
-                            heard(Heard::Container(of, actor.id.unwrap_or_default()));
-                        }
+                        let Some(of) = of else { continue };
+                        let id = actor.id.unwrap_or_default();
+                        heard(match event.action.as_deref() {
+                            Some("destroy") => Heard::Gone(of, id),
+                            _ => Heard::Container(of, id),
+                        });
                     }
                     Some(Err(error)) => {
                         tracing::debug!(error = %chain(&error), "the engine's events broke off");

@@ -69,11 +69,11 @@ pub fn mark(labels: Option<&HashMap<String, String>>) -> Option<Mark> {
     Mark::parse(labels?.get(MARK)?)
 }
 
-/// What a container was made from; nothing where its label cannot be read.
-pub fn settings(labels: Option<&HashMap<String, String>>) -> BTreeMap<String, String> {
-    let label = labels.and_then(|labels| labels.get(CONFIG));
-    let label = label.and_then(|text| serde_json::from_str::<Label>(text).ok());
-    label.filter(|it| it.version == VERSION).map(|it| it.settings).unwrap_or_default()
+/// What a container was made from; `None`: a later version of ours made it, and only that one can tell.
+pub fn settings(labels: Option<&HashMap<String, String>>) -> Option<BTreeMap<String, String>> {
+    let label = labels?.get(CONFIG)?;
+    let label = serde_json::from_str::<Label>(label).ok()?;
+    (label.version == VERSION).then_some(label.settings)
 }
 
 /// Which compose project, if any.

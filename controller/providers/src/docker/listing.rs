@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use agent_harness_model::id::Mark;
-use bollard::models::ContainerSummary;
+use agent_harness_model::kinds::container::Port;
+use bollard::models::{ContainerSummary, PortSummaryTypeEnum as PortType};
 use bollard::query_parameters::ListContainersOptionsBuilder;
 
 use super::engine::Engine;
@@ -59,13 +60,17 @@ impl Listing {
     }
 
     /// Which container other than `name` publishes a port of the host.
-    pub fn publisher(&self, name: &str, port: u16) -> Option<String> {
+    pub fn publisher(&self, name: &str, port: &Port) -> Option<String> {
+        let udp = port.protocol == "udp";
         let publishes = |summary: &ContainerSummary| {
             let ports = summary.ports.iter().flatten();
-            ports.into_iter().any(|it| it.public_port == Some(port))
+            ports.into_iter().any(|it| {
+                it.public_port == Some(port.host) && (it.typ == Some(PortType::UDP)) == udp
+            })
         };
         let mut others = self.by_name.iter().filter(|(other, _)| other.as_str() != name);
         let (other, summary) = others.find(|(_, summary)| publishes(summary))?;
+        let port = port.host;
         Some(format!("port {port} is taken by the container {other} ({})", said(summary)))
     }
 }
@@ -105,6 +110,10 @@ mod tests {
         }
     }
 
+    fn port(protocol: &'static str) -> Port {
+        Port { address: "127.0.0.1".into(), host: 15432, container: 5432, protocol }
+    }
+
     #[test]
     fn who_has_a_name_or_a_port_is_said_with_image_and_project() {
         let mark = Mark { installation: "i".into(), uid: Uid::new("u-00000001") };
@@ -130,9 +139,10 @@ mod tests {
         );
         assert_eq!(who("plain"), "the container plain is not ours (image postgres:16)");
         assert_eq!(
-            listing.publisher("ours", 15432).unwrap(),
+            listing.publisher("ours", &port("tcp")).unwrap(),
             "port 15432 is taken by the container db (image postgres:16, compose project shop)"
         );
-        assert_eq!(listing.publisher("db", 15432), None);
+        assert_eq!(listing.publisher("db", &port("tcp")), None);
+        assert_eq!(listing.publisher("ours", &port("udp")), None);
     }
 }

@@ -11,7 +11,7 @@ use agent_harness_model::world::{self, ApplyError, Ask, Seen};
 use bollard::models::ContainerSummary;
 use futures_util::future::join_all;
 
-use super::change::{Change, in_the_way};
+use super::change::{Change, in_the_way, next};
 use super::engine::Engine;
 use super::error::DockerError;
 use super::events::{Heard, listen};
@@ -79,6 +79,12 @@ impl DockerProvider {
                         memory.heard.insert(container);
                         Some(of)
                     }
+                    // Nobody looks at it again.
+                    Heard::Gone(of, container) => {
+                        memory.answered.remove(&container);
+                        memory.heard.remove(&container);
+                        Some(of)
+                    }
                     Heard::Connected => {
                         memory.hears = true;
                         None
@@ -110,14 +116,20 @@ impl DockerProvider {
         let name = &place.container;
         let taken = || {
             let ports = want.into_iter().flat_map(|want| want.config.ports.values());
-            ports.into_iter().find_map(|port| in_the_way(listing, name, port.host))
+            let mut who = ports.map(|port| in_the_way(listing, name, port));
+            who.find_map(Result::transpose).transpose()
         };
         match listing.named(name, &cx.mark(ask.id)) {
             // Its successor has taken over all that there was.
             Named::Other(_) if want.is_none() => Ok(None),
             Named::Foreign(_) if want.is_none() => self.kept(cx, place).await,
             Named::Other(who) | Named::Foreign(who) => Ok(Some(Observed::Foreign(who))),
-            Named::Nobody => match taken() {
+            // Cut off in the middle of an exchange: what was to take its place is all that there is.
+            Named::Nobody if want.is_none() && is_left(listing, name, &cx.mark(ask.id)) => {
+                let settings = BTreeMap::new();
+                Ok(Some(Observed::There { settings, state: State::Created }))
+            }
+            Named::Nobody => match taken()? {
                 Some(who) => Ok(Some(Observed::PortTaken(who))),
                 None => self.kept(cx, place).await,
             },
@@ -128,13 +140,15 @@ impl DockerProvider {
                 match &state {
                     State::Running(Readiness::Ready) => self.note_answer(summary),
                     State::Created | State::Exited(_) => {
-                        if let Some(who) = taken() {
+                        if let Some(who) = taken()? {
                             return Ok(Some(Observed::PortTaken(who)));
                         }
                     }
                     _ => {}
                 }
                 let settings = labels::settings(summary.labels.as_ref());
+                let settings =
+                    settings.ok_or_else(|| DockerError::Unreadable { name: name.clone() })?;
                 Ok(Some(Observed::There { settings, state }))
             }
         }
@@ -222,6 +236,11 @@ impl DockerProvider {
     fn forget(&self, name: &str) {
         self.memory().starts.remove(name);
     }
+}
+
+/// Whether a container of ours is there that was to take the place of another one.
+fn is_left(listing: &Listing, name: &str, mark: &agent_harness_model::id::Mark) -> bool {
+    matches!(listing.named(&next(name), mark), Named::Ours(_))
 }
 
 impl Provider for DockerProvider {

@@ -120,7 +120,7 @@ async fn ready(
         }
         Health::Unhealthy => {
             let inspected = inspect(engine, id).await?;
-            let said = last_check(&inspected).unwrap_or_default();
+            let said = mask(want).apply(&last_check(&inspected).unwrap_or_default());
             Readiness::NotReady(format!(
                 "its health check fails{said}; `ctl logs` shows what the service itself says"
             ))
@@ -136,6 +136,11 @@ async fn ready(
             }
         }
     })
+}
+
+/// What a container says may hold what it was told.
+fn mask(want: Option<&Desired>) -> Mask {
+    want.map(|want| Mask::of(want.config.env.values())).unwrap_or_default()
 }
 
 /// What the last run of a health check printed.
@@ -197,7 +202,7 @@ async fn last_lines(engine: &Engine, id: &str, want: Option<&Desired>) -> Vec<St
     while let Some(Ok(piece)) = output.next().await {
         text.extend_from_slice(&piece.into_bytes());
     }
-    let mask = want.map(|want| Mask::of(want.config.env.values())).unwrap_or_default();
+    let mask = mask(want);
     let text = String::from_utf8_lossy(&text);
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     lines.map(|line| mask.apply(line)).collect()

@@ -39,7 +39,7 @@ impl Config {
         all.words("command", command);
         all.words("entrypoint", entrypoint);
         for (name, value) in env {
-            all.set(&format!("env.{name}"), shown(name, value));
+            all.set(&format!("env.{name}"), known(name, value));
         }
         for (name, port) in ports {
             all.set(&format!("ports.{name}"), port.to_string());
@@ -98,13 +98,21 @@ impl Settings {
     }
 }
 
-/// A value of the environment as it may be seen: the same secret gives the same text.
-fn shown(name: &str, value: &Text) -> String {
+/// With what the text of a secret begins.
+const SECRET: &str = "a secret";
+
+/// A setting as everybody may see it: a guess of a secret could be tried on its hash.
+pub(super) fn shown(value: &str) -> &str {
+    if value.starts_with(SECRET) { SECRET } else { value }
+}
+
+/// A value of the environment for the label: the same secret gives the same text.
+fn known(name: &str, value: &Text) -> String {
     match value {
         Text::Plain(value) => value.clone(),
         Text::Secret(secret) => {
             let hash = hash::parts([name, secret.reveal()]);
-            format!("a secret ({:.10})", hash.rsplit('-').next().unwrap_or_default())
+            format!("{SECRET} ({:.10})", hash.rsplit('-').next().unwrap_or_default())
         }
     }
 }

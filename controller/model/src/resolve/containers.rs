@@ -260,7 +260,7 @@ mod tests {
     #[test]
     fn a_server_in_a_container_is_a_container_and_a_server() {
         let infra = infra(
-            "{postgres: {container: {image: pg, ports: {postgres: {host: 15432, container: 5432}}, \
+            "{postgres: {container: {image: pg, command: [pg, '-D${harness.state}/$${x}'], ports: {postgres: {host: 15432, container: 5432}}, \
              volumes: {data: /data, ./init.sh: '/init.sh:ro'}}}, \
              objectStore: {container: {image: minio, env: {MINIO_ROOT_USER: me}, \
              ports: {s3: {host: 19000, container: 9000}}}, buckets: {results: {}}}}",
@@ -292,6 +292,7 @@ mod tests {
         assert_eq!(place.container, "harness-shared-postgres-1");
         assert_eq!(place.volumes, ["harness-shared_data"]);
         assert_eq!(settings["ports.postgres"], "127.0.0.1:15432:5432/tcp");
+        assert_eq!(settings["command"], "[\"pg\", \"-D/state/${x}\"]");
         let volumes = "[\"/specs/init.sh:/init.sh:ro\", \"harness-shared_data:/data\"]";
         assert_eq!(settings["volumes"], volumes);
         assert!(settings["env.POSTGRES_PASSWORD"].starts_with("a secret ("), "{settings:?}");

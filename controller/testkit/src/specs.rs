@@ -22,8 +22,10 @@ pub struct Specs {
     pub agents: Vec<Agent>,
     /// Shared buckets.
     pub shared_bucket: bool,
-    /// The Infra that the Stack uses: `shared`, or `spare` beside it.
+    /// The Infra that the Stack uses: `shared`, `spare` beside it, or `boxed`, whose servers are containers.
     pub infra: &'static str,
+    /// The limit of those containers.
+    pub memory: &'static str,
     /// The repository of the worktrees.
     pub repo: &'static str,
 }
@@ -35,6 +37,7 @@ impl Default for Specs {
             agents: Vec::new(),
             shared_bucket: false,
             infra: "shared",
+            memory: "1Gi",
             repo: "/repo",
         }
     }
@@ -115,7 +118,8 @@ prop_compose! {
         stack in stack(),
         agents in proptest::collection::vec(agent(), 0..=3),
         shared_bucket in any::<bool>(),
-        infra in prop_oneof![4 => Just("shared"), 1 => Just("spare")],
+        infra in prop_oneof![3 => Just("shared"), 1 => Just("spare"), 2 => Just("boxed")],
+        memory in prop_oneof![2 => Just("1Gi"), 1 => Just("2Gi")],
         repo in prop_oneof![4 => Just("/repo"), 1 => Just("/fork"), 1 => Just("/alias")],
     ) -> Specs {
         let mut kept: Vec<Agent> = Vec::new();
@@ -124,7 +128,7 @@ prop_compose! {
                 kept.push(agent);
             }
         }
-        Specs { stack, agents: kept, shared_bucket, infra, repo }
+        Specs { stack, agents: kept, shared_bucket, infra, memory, repo }
     }
 }
 
@@ -143,8 +147,18 @@ impl Specs {
         let mut spare = head("Infra", "spare");
         spare.push_str("  postgres: {embedded: {port: 15433}}\n");
         spare.push_str("  objectStore: {embedded: {port: 19001}}\n");
+        let Self { infra: used, memory, repo, .. } = self;
+        let mut boxed = head("Infra", "boxed");
+        let _ = writeln!(
+            boxed,
+            "  postgres: {{container: {{image: pg, memory: {memory}, volumes: {{data: /data}}, \
+             ports: {{postgres: {{host: 15434, container: 5432}}}}}}}}"
+        );
+        boxed.push_str(
+            "  objectStore: {container: {image: s3, ports: {s3: {host: 19002, container: 9000}}}}\n  \
+             services: {mail: {container: {image: mail}}}\n",
+        );
         let mut stack = head("Stack", "app");
-        let Self { infra: used, repo, .. } = self;
         let _ = writeln!(stack, "  infra: {used}\n  ports: {{api: 8000}}");
         let _ = writeln!(
             stack,
@@ -156,6 +170,7 @@ impl Specs {
         let mut files = vec![
             ("infra.yaml".into(), infra),
             ("spare.yaml".into(), spare),
+            ("boxed.yaml".into(), boxed),
             ("stack.yaml".into(), stack),
         ];
         let has_api = self.stack.iter().any(|line| line.starts_with("processes:"));

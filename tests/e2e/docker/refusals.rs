@@ -47,8 +47,8 @@ fn images_that_cannot_be_had_say_why_and_the_others_run() {
     let registry = variable("HARNESS_TEST_REGISTRY");
     let login = variable("HARNESS_TEST_LOGIN_REGISTRY");
     let mail = "axllent/mailpit:latest";
-    // Pulled for real.
-    let _ = engine.docker(&["rmi", "--force", mail]);
+    // Pulled for real: the engine that has just made the images has them under these names.
+    let _ = engine.docker(&["rmi", "--force", mail, &format!("{login}/{mail}")]);
     let mut site = site(
         &[
             service("gone", &format!("{registry}/{mail}-gone"), ""),

@@ -323,7 +323,8 @@ fn with_key(
         (Err(error), Some(_)) if is_live && error.class() == Class::Terminal => {
             not_settled("its key cannot be looked at")
         }
-        (Err(error), _) if error.class() == Class::Terminal => seen,
+        // There never was a key. Of any other trouble nobody knows whether there is one still.
+        (Err(S3Error::NoAdminApi { .. }), _) => seen,
         (Err(error), _) => Seen::Unknown(message(error)),
     }
 }

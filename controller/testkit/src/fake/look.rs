@@ -1,6 +1,8 @@
 //! What is seen of the world.
 
-use agent_harness_model::kinds::{Have, Place, bucket, database, file, setup, worktree};
+use agent_harness_model::kinds::{
+    Have, Place, Readiness, Resource, bucket, database, file, service, setup, worktree,
+};
 use agent_harness_model::world::{Ask, Observed, Seen};
 
 use super::names::{backend, name, trash_name};
@@ -15,6 +17,9 @@ impl FakeWorld {
     fn answer(&self, ask: &Ask<'_>) -> Seen<Option<Have>> {
         if self.down.contains(backend(ask.place)) {
             return Seen::Unknown(format!("{} is down", backend(ask.place)));
+        }
+        if let Some(have) = self.external(ask) {
+            return Seen::Known(Some(have));
         }
         let live = self.things.get(&name(ask.place, ask.id));
         let trashed = self.things.get(&trash_name(ask.place, ask.id));
@@ -32,6 +37,25 @@ impl FakeWorld {
                 _ => None,
             },
         })
+    }
+}
+
+impl FakeWorld {
+    /// A server that is reached by its address; `None`: it is not one.
+    fn external(&self, ask: &Ask<'_>) -> Option<Have> {
+        let (Place::Service(place), Some(Resource::Service(want))) = (ask.place, ask.want) else {
+            return None;
+        };
+        if place.root.is_some() {
+            return None;
+        }
+        let ready = if self.runs_in_container(&place.infra, &place.name) {
+            Readiness::Ready
+        } else {
+            Readiness::NotReady("it does not answer".into())
+        };
+        let fingerprint = want.fingerprint.clone();
+        Some(Have::Service(service::Observed::Running { fingerprint, ready, pid: None }))
     }
 }
 

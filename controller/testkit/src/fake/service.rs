@@ -1,7 +1,8 @@
 //! Servers in memory.
 
 use agent_harness_model::id::ResourceId;
-use agent_harness_model::kinds::{Have, Place, Readiness, service};
+use agent_harness_model::kinds::{Have, Place, Readiness, container, service};
+use agent_harness_model::resolve::project;
 use agent_harness_model::world::{ApplyError, Class};
 
 use super::names::name;
@@ -34,6 +35,20 @@ impl FakeWorld {
         Ok(())
     }
 
+    /// Whether a server that is reached by its address answers: here those are in containers of ours.
+    pub(super) fn runs_in_container(&self, infra: &str, service: &str) -> bool {
+        let name = format!("container:{}-{service}-1", project(infra));
+        self.things.get(&name).is_some_and(|thing| {
+            matches!(
+                thing.have,
+                Have::Container(container::Observed::There {
+                    state: container::State::Running(Readiness::Ready),
+                    ..
+                })
+            )
+        })
+    }
+
     /// Fails as long as a server does not run: what lies in it cannot be made then.
     pub(super) fn running(&self, infra: &str, service: &str) -> Result<(), ApplyError> {
         let up = self.things.get(&format!("service:{infra}/{service}")).is_some_and(|thing| {
@@ -42,7 +57,7 @@ impl FakeWorld {
                 Have::Service(service::Observed::Running { ready: Readiness::Ready, .. })
             )
         });
-        if up {
+        if up || self.runs_in_container(infra, service) {
             Ok(())
         } else {
             Err(error(Class::Transient, format!("{service} of {infra} does not run")))

@@ -1,5 +1,5 @@
 //! Prints the figures that the project promises, each beside what it is compared with. Nothing here
-//! fails: a busy machine is no bug. Run `cargo build --release && cargo bench -p agent-harness-tests`.
+//! fails: a busy machine is no bug. Run `cargo build --release && cargo bench -p agent-harness-tests --bench figures`.
 
 #![allow(
     clippy::unwrap_used,

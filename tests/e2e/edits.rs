@@ -4,6 +4,7 @@
 
 use std::fs;
 
+use super::containers::Servers;
 use super::harness::Site;
 use super::host::http;
 
@@ -32,7 +33,7 @@ fn only(site: &Site, before: &[Process], changed: &[&str]) -> Vec<Process> {
 
 #[test]
 fn an_edit_replaces_what_it_changes_and_nothing_else() {
-    let mut site = Site::new();
+    let mut site = Site::on(Servers::Embedded);
     // A worker that only starts once the API answers, which takes its time.
     let (started, ready) = ("after: {api: started}", "after: {api: ready}");
     site.edit("stack.yaml", started, ready);

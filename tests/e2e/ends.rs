@@ -145,7 +145,7 @@ fn down_ends_agents_first_and_with_purge_nothing_is_left() {
     let ended = down(&site, &["--yes"]);
     let told = text(&ended.stderr);
     assert_eq!(ended.status.code(), Some(0), "{told}");
-    in_order(&told);
+    in_order(&site, &told);
     assert!(site.ended_or(|_| false), "the controller ends as well");
     assert_eq!(runs(&site), [false; 4]);
     assert!(site.worktree("agent-1").exists());
@@ -159,7 +159,7 @@ fn down_ends_agents_first_and_with_purge_nothing_is_left() {
     let ended = down(&site, &["--purge", "--yes"]);
     let told = text(&ended.stderr);
     assert_eq!(ended.status.code(), Some(0), "{told}");
-    in_order(&told);
+    in_order(&site, &told);
     assert_eq!(runs(&site), [false; 4]);
     assert_eq!(site.git(&["worktree", "list"]).lines().count(), 1);
     let mut left = files(&site.state());
@@ -176,16 +176,18 @@ fn pid_of(site: &Site) -> u32 {
 }
 
 /// Agents' processes end before the services that they use.
-fn in_order(told: &str) {
+fn in_order(site: &Site, told: &str) {
     let place = |what: &str, last: bool| {
         let mut places = told.lines().enumerate().filter(|(_, line)| line.contains(what));
         let place = if last { places.last() } else { places.next() };
         place.unwrap_or_else(|| panic!("nothing of {what}: {told}")).0
     };
     let agents = ["agent/agent-1 Done process/", "agent/agent-2 Done process/"];
-    let services = ["infra/shared Done service/postgres", "infra/shared Done service/objectStore"];
-    for (agent, service) in agents.into_iter().flat_map(|it| services.map(|other| (it, other))) {
-        assert!(place(agent, true) < place(service, false), "{told}");
+    for agent in agents {
+        for service in ["postgres", "objectStore"] {
+            let service = format!("infra/{} Done {}/{service}", site.infra, site.server_kind());
+            assert!(place(agent, true) < place(&service, false), "{told}");
+        }
     }
 }
 

@@ -16,7 +16,7 @@ fn agents_live_on_servers_of_somebody_else() {
         fs::remove_file(lender.specs().join(file)).unwrap();
     }
     lender.start();
-    lender.ready("infra/shared");
+    lender.ready(&format!("infra/{}", lender.infra));
     let (postgres, store) = (lender.postgres, lender.store);
     lender.sql("postgres", "CREATE DATABASE precious");
     let admin = lender.admin();
@@ -30,11 +30,12 @@ fn agents_live_on_servers_of_somebody_else() {
     let servers = [postgres, store].map(Site::pid_on);
 
     let mut site = Site::new();
+    let (infra, access) = (site.infra.clone(), lender.admin_key());
     let secrets = site.state().join("secrets");
     fs::create_dir_all(&secrets).unwrap();
     for (name, value) in [
-        ("spec-theirs", lender.secret("infra-shared-postgres")),
-        ("spec-their-store", lender.secret("infra-shared-object-store")),
+        ("spec-theirs", lender.secret(&format!("infra-{}-postgres", lender.infra))),
+        ("spec-their-store", lender.secret(&format!("infra-{}-object-store", lender.infra))),
     ] {
         fs::write(secrets.join(name), value).unwrap();
         fs::set_permissions(secrets.join(name), fs::Permissions::from_mode(0o600)).unwrap();
@@ -42,9 +43,9 @@ fn agents_live_on_servers_of_somebody_else() {
     site.write_spec(
         "infra.yaml",
         &format!(
-            "apiVersion: agent-harness.dev/v1alpha1\nkind: Infra\nmetadata: {{name: shared}}\nspec:\n  \
+            "apiVersion: agent-harness.dev/v1alpha1\nkind: Infra\nmetadata: {{name: {infra}}}\nspec:\n  \
              postgres: {{external: {{url: \"postgres://postgres@127.0.0.1:{postgres}/postgres\", password: {{secret: theirs}}}}}}\n  \
-             objectStore: {{external: {{endpoint: \"http://127.0.0.1:{store}\", accessKey: harness-root, secretKey: {{secret: their-store}}}}}}\n"
+             objectStore: {{external: {{endpoint: \"http://127.0.0.1:{store}\", accessKey: {access}, secretKey: {{secret: their-store}}}}}}\n"
         ),
     );
     site.start();

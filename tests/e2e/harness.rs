@@ -362,12 +362,24 @@ impl Site {
 
     /// The shared object store, as its administrator sees it.
     pub fn admin(&self) -> Store {
-        let user = match self.servers {
+        let secret = self.secret(&format!("infra-{}-object-store", self.infra));
+        Store::new(self.store, self.admin_key(), &secret)
+    }
+
+    /// The administrator's access key.
+    pub fn admin_key(&self) -> &'static str {
+        match self.servers {
             Servers::Embedded => "harness-root",
             Servers::Containers => "minioadmin",
-        };
-        let secret = self.secret(&format!("infra-{}-object-store", self.infra));
-        Store::new(self.store, user, &secret)
+        }
+    }
+
+    /// What the shared servers are run as, in the names of resources.
+    pub fn server_kind(&self) -> &'static str {
+        match self.servers {
+            Servers::Embedded => "service",
+            Servers::Containers => "container",
+        }
     }
 
     /// Runs SQL as the administrator of the shared server; what comes of it, a line for each row.

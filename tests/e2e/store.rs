@@ -73,7 +73,12 @@ impl Store {
     /// The tags of a bucket.
     pub fn tags(&self, bucket: &str) -> BTreeMap<String, String> {
         let tags = self.client.get_bucket_tagging().bucket(bucket).send();
-        let tags = self.runtime.block_on(tags).unwrap().tag_set;
+        let tags = match self.runtime.block_on(tags) {
+            Ok(tags) => tags.tag_set,
+            // What MinIO says of one that has none, and of one that is not there.
+            Err(error) if error.code() == Some("NoSuchTagSet") => Vec::new(),
+            Err(error) => panic!("{error:?}"),
+        };
         tags.into_iter().map(|tag| (tag.key, tag.value)).collect()
     }
 

@@ -74,6 +74,7 @@ impl Hall {
                 restarts: 0,
                 age_ms: 1000,
                 folder_gone: false,
+                hopeless: None,
             }))),
         };
         asks.iter().map(|ask| (ask.id.clone(), see(ask.id))).collect()

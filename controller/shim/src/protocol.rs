@@ -116,6 +116,10 @@ pub struct Stop {
     pub instance: String,
     pub signal: i32,
     pub grace_ms: u64,
+    /// Why it is ended although it is wanted, as it does not do its work. Its end counts as a failure then, and not
+    /// as one that was asked for. A shim of before there was this field takes it for one that was asked for.
+    #[serde(default)]
+    pub failed: Option<String>,
 }
 
 /// What became of the payload, written by the shim.
@@ -126,6 +130,9 @@ pub struct Exit {
     pub outcome: Outcome,
     /// The shim had been told to stop it.
     pub requested: bool,
+    /// It was ended as it did not do its work: why. It is not `requested` then.
+    #[serde(default)]
+    pub failed: Option<String>,
     pub started_at_ms: u64,
     pub at_ms: u64,
     /// The last lines of the log, at most 10.

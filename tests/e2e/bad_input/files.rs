@@ -68,10 +68,11 @@ fn a_bad_file_keeps_the_last_good_version() {
     site.ready("agent-1");
 
     // A Stack that is broken holds nobody up either.
-    site.edit("stack.yaml", "  infra: shared", "  infra: shared\n  infa: shared");
+    let used = format!("  infra: {}", site.infra);
+    site.edit("stack.yaml", &used, &format!("{used}\n  infa: shared"));
     story.push(format!("a broken Stack\n{}\n", until("infa", || said(&site, "stack/hello"))));
     assert_eq!(before, [site.processes(1), site.processes(2)]);
-    site.edit("stack.yaml", "  infra: shared\n  infa: shared", "  infra: shared");
+    site.edit("stack.yaml", &format!("{used}\n  infa: shared"), &used);
     site.ready("stack/hello");
 
     // Neither does a template of theirs that names what nobody knows.

@@ -7,6 +7,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use super::super::containers::Servers;
 use super::super::harness::Site;
 use super::super::host::Disk;
 use super::{agent, loose, said, until};
@@ -139,7 +140,7 @@ fn a_full_disk_stops_what_needs_room_until_there_is_some() {
 
 #[test]
 fn what_may_not_be_read_or_written_is_named() {
-    let mut site = Site::new();
+    let mut site = Site::on(Servers::Embedded);
     // Root may do everything.
     site.become_a_user();
     site.start();

@@ -7,13 +7,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
+use super::super::containers::Servers;
 use super::super::harness::{Site, succeed};
 use super::super::host::http;
 use super::{agent, said, until};
 
 #[test]
 fn servers_that_are_down_take_no_process_along() {
-    let mut site = Site::new();
+    let mut site = Site::on(Servers::Embedded);
     site.start();
     site.ready("agent-1");
     site.ready("agent-2");

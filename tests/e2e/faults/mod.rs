@@ -10,6 +10,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
+use super::containers::Servers;
 use super::harness::{Site, succeed, text};
 
 mod back;
@@ -23,7 +24,7 @@ const KILL: i32 = 9;
 
 #[test]
 fn killed_at_every_boundary_it_ends_in_the_same_world() {
-    let mut site = Site::new();
+    let mut site = Site::on(Servers::Embedded);
     let spec = fs::read_to_string(site.specs().join("agent-2.yaml")).unwrap();
     site.start();
     site.ready("agent-1");

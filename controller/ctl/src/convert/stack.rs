@@ -99,6 +99,8 @@ pub fn process(run: Command) -> Process {
         cwd: None,
         env: BTreeMap::new(),
         ready: None,
+        live: None,
+        startup: None,
         restart: RestartPolicy::Always,
         stop: None,
         memory: None,

@@ -52,7 +52,9 @@ fn process(name: &str) -> Resource {
         fingerprint: format!("{name}-1"),
         command: command(name),
         ports: Vec::new(),
+        startup: None,
         ready: None,
+        live: None,
         restart: process::Restart::Always,
         memory: None,
     }))
@@ -120,6 +122,7 @@ fn running(fingerprint: &str, ready: Readiness) -> Have {
         restarts: 0,
         age_ms: 1,
         folder_gone: false,
+        hopeless: None,
     })
 }
 
@@ -232,6 +235,16 @@ fn a_changed_process_is_respawned_alone() {
     let mut have = all();
     have.insert(api(), Seen::Known(Some(running("api-0", Readiness::Ready))));
     assert_snapshot!(planned(object(), &have), @"#1 agent/a-1 process/api, respawn, its command, environment or ports changed");
+}
+
+#[test]
+fn one_that_runs_and_does_no_work_is_ended() {
+    let mut have = all();
+    let mut dead = running("api-1", Readiness::NotReady("answered 500".into()));
+    let Have::Process(process::Observed::Running { hopeless, .. }) = &mut dead else { panic!() };
+    *hopeless = Some("its `live` check failed 3 times in a row: answered 500".into());
+    have.insert(api(), Seen::Known(Some(dead)));
+    assert_snapshot!(planned(object(), &have), @"#1 agent/a-1 process/api, end, its `live` check failed 3 times in a row: answered 500");
 }
 
 #[test]

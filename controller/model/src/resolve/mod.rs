@@ -14,6 +14,8 @@ mod infra;
 mod merge;
 pub(crate) mod names;
 mod postgres_url;
+
+mod probes;
 mod processes;
 mod services;
 mod stack;

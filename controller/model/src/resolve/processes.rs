@@ -6,30 +6,28 @@ use std::sync::Arc;
 use super::Stop;
 use super::agent::{Parts, millis};
 use super::commands::{Surroundings, whole_hash};
-use super::context::{Context, needs, plain};
+use super::context::{Context, needs};
+use super::probes;
 use crate::desired::Dependency;
 use crate::id::ResourceKind;
 use crate::kinds::{Need, Resource, process};
-use crate::spec::diagnostic::Diagnostic;
-use crate::spec::{AfterCondition, Process, RestartPolicy};
+use crate::spec::{AfterCondition, Probe, Process, RestartPolicy};
 use crate::template::names_in;
 
 /// Default grace of a stop.
 const STOP_GRACE_MS: u64 = 5000;
-/// Default time between two looks at a process that is ready: a look costs the controller a third of a
-/// millisecond, and five agents with two such processes each are to cost it under 0.3 % of a core.
-const READY_PERIOD_MS: u64 = 10_000;
-/// Default time within which a process has to become ready.
-const READY_TIMEOUT_MS: u64 = 60_000;
 
 impl Parts<'_> {
     /// The ports that each process listens on, as far as its spec shows: that of its probe, and those that it
     /// alone is told of on its command line and that are in no other's probe.
     fn own_ports(&self) -> BTreeMap<&str, BTreeSet<&str>> {
         let probed = |process: &'_ Process| {
-            let ready = process.ready.as_ref();
-            let http = ready.and_then(|ready| ready.http.as_ref()).map(|http| http.port.clone());
-            http.or_else(|| Some(ready?.tcp.as_ref()?.port.clone()))
+            [&process.ready, &process.startup, &process.live].into_iter().flatten().find_map(
+                |probe| {
+                    let http = probe.http.as_ref().map(|http| http.port.clone());
+                    http.or_else(|| Some(probe.tcp.as_ref()?.port.clone()))
+                },
+            )
         };
         let told = |process: &Process, port: &str| {
             let name = format!("ports.{port}");
@@ -67,9 +65,7 @@ impl Parts<'_> {
                 .collect();
             let all = cx.object.ports.clone();
             let want = process(cx, around, &path, wanted, ports, &all)?;
-            if let Some(process::Probe { check: process::Check::Http { port, .. }, .. }) =
-                &want.ready
-            {
+            if let Some(port) = probes::web_port(&want) {
                 cx.object.urls.insert(name.clone(), format!("http://localhost:{port}"));
             }
             let mut after = ready.to_vec();
@@ -91,10 +87,15 @@ pub(super) fn process(
     all: &BTreeMap<String, u16>,
 ) -> Result<process::Desired, Stop> {
     let command = around.command(cx, path, &wanted.run, wanted.cwd.as_deref(), &wanted.env)?;
-    let ready = match &wanted.ready {
-        None => None,
-        Some(ready) => Some(probe(cx, around, path, ready, &command, all)?),
+    let mut probe = |name: &str, wanted: Option<&Probe>| {
+        let path: Vec<&str> = path.iter().copied().chain([name]).collect();
+        wanted.map(|wanted| probes::probe(cx, around, &path, wanted, &command, all)).transpose()
     };
+    let (startup, ready, live) = (
+        probe("startup", wanted.startup.as_ref())?,
+        probe("ready", wanted.ready.as_ref())?,
+        probe("live", wanted.live.as_ref())?,
+    );
     let stop = wanted.stop.clone().unwrap_or_default();
     let place = process::Place {
         stop_signal: stop.signal.unwrap_or_else(|| "SIGTERM".into()),
@@ -106,7 +107,9 @@ pub(super) fn process(
         place,
         command,
         ports,
+        startup,
         ready,
+        live,
         restart: match wanted.restart {
             RestartPolicy::Always => process::Restart::Always,
             RestartPolicy::OnFailure => process::Restart::OnFailure,
@@ -127,47 +130,4 @@ pub(super) fn after_others(cx: &Context<'_>, wanted: &Process) -> Vec<Dependency
         needs(cx.id(ResourceKind::Process, other), need)
     };
     wanted.after.iter().map(of).collect()
-}
-
-fn probe(
-    cx: &mut Context<'_>,
-    around: &Surroundings<'_>,
-    path: &[&str],
-    wanted: &crate::spec::Ready,
-    command: &crate::kinds::command::Command,
-    ports: &BTreeMap<String, u16>,
-) -> Result<process::Probe, Stop> {
-    let place = |rest: &[&str]| {
-        let path: Vec<&str> = path.iter().chain(&["ready"]).chain(rest).copied().collect();
-        around.place(&path)
-    };
-    let port = |name: &str, kind: &str| {
-        ports.get(name).copied().ok_or_else(|| {
-            let names = ports.keys().map(String::as_str);
-            Stop::from(
-                Diagnostic::at(place(&[kind, "port"]), format!("there is no port `{name}`"))
-                    .help(format!("ports are: {}", crate::spec::diagnostic::list(names))),
-            )
-        })
-    };
-    let check = if let Some(http) = &wanted.http {
-        let port = port(&http.port, "http")?;
-        let path = plain(&http.path, around.scope, || place(&["http", "path"]))?;
-        process::Check::Http { port, path }
-    } else if let Some(tcp) = &wanted.tcp {
-        process::Check::Tcp { port: port(&tcp.port, "tcp")? }
-    } else if let Some(exec) = &wanted.exec {
-        let path: Vec<&str> = path.iter().chain(&["ready", "exec"]).copied().collect();
-        let argv = around.command(cx, &path, &exec.command, None, &BTreeMap::new())?.argv;
-        process::Check::Exec(crate::kinds::command::Command { argv, ..command.clone() })
-    } else {
-        return Err(Diagnostic::at(place(&[]), "`ready` says nothing to look at")
-            .help("write one of `http`, `tcp` and `exec`")
-            .into());
-    };
-    Ok(process::Probe {
-        check,
-        period_ms: wanted.period.map_or(READY_PERIOD_MS, |period| millis(period.0)),
-        timeout_ms: wanted.timeout.map_or(READY_TIMEOUT_MS, |timeout| millis(timeout.0)),
-    })
 }

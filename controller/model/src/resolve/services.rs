@@ -10,7 +10,7 @@ use super::processes::{after_others, process};
 use super::{Need, Stop, containers};
 use crate::desired::Dependency;
 use crate::id::{ObjectKey, ResourceKind};
-use crate::kinds::{self, Resource, process as kind};
+use crate::kinds::{self, Resource};
 use crate::secret::Text;
 use crate::spec::node::{Node, NodeKind};
 use crate::spec::parse::{Body, Document};
@@ -80,7 +80,7 @@ fn add_process(
         service.ports.iter().map(|(port, number)| (port.clone(), *number)).collect();
     let path = ["services", name, "process"];
     let want = process(cx, &around, &path, wanted, ports, &service.ports)?;
-    if let Some(kind::Probe { check: kind::Check::Http { port, .. }, .. }) = &want.ready {
+    if let Some(port) = super::probes::web_port(&want) {
         cx.object.urls.insert(name.to_owned(), format!("http://localhost:{port}"));
     }
     for (port, number) in &service.ports {

@@ -16,6 +16,7 @@ pub mod node;
 mod nul;
 mod ordered;
 pub mod parse;
+mod probe;
 mod process;
 mod quantity;
 pub mod schema;
@@ -40,9 +41,8 @@ pub use infra::{
 pub(crate) use meta::inner_name_problem;
 pub use meta::{API_GROUP, API_VERSION, MAX_NAME, Metadata, name_problem};
 pub use ordered::Ordered;
-pub use process::{
-    AfterCondition, ExecProbe, HttpProbe, Process, Ready, RestartPolicy, Stop, TcpProbe,
-};
+pub use probe::{ExecProbe, HttpProbe, LogProbe, Probe, Statuses, TcpProbe};
+pub use process::{AfterCondition, Process, RestartPolicy, Stop};
 pub use quantity::{Duration, FileMode, Size};
 pub use stack::{
     Bucket, CloneStrategy, Database, DatabaseTemplate, File, Stack, StackSpec, Step, VerifyOnly,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Command, Duration, Size, Value};
+use super::{Command, Duration, Probe, Size, Value};
 
 /// A supervised process.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -29,7 +29,16 @@ pub struct Process {
     /// How to find out that the process is ready. Default: ready as soon as it runs. Example:
     /// `{http: {port: api, path: /api/v1/health}}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ready: Option<Ready>,
+    pub ready: Option<Probe>,
+    /// How to find out that a process that runs does its work no more: after `failures` failed checks in a row it
+    /// is ended, and `restart` says what happens then. Looked at once it was ready, or once `startup` has passed.
+    /// Default: not looked at. Example: `{http: {port: api, path: /api/v1/livez}, failures: 5}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub live: Option<Probe>,
+    /// What has to pass once, within its `timeout`, before `ready` and `live` are looked at; otherwise the process
+    /// is ended, and `restart` says what happens then. Default: nothing. Example: `{log: {line: listening on}}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub startup: Option<Probe>,
     /// When the process is started again after it ended: `always`, `onFailure` or `never`, with
     /// exponential backoff. Default: `always`.
     #[serde(default)]
@@ -84,63 +93,6 @@ pub enum RestartPolicy {
     OnFailure,
     /// Not at all.
     Never,
-}
-
-/// How to find out that a process is ready. Exactly one of `http`, `tcp` and `exec`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Ready {
-    /// Ready when a GET answers with a status from 200 to 399. Example:
-    /// `{port: api, path: /api/v1/health}`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub http: Option<HttpProbe>,
-    /// Ready when the port accepts a connection. Example: `{port: api}`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tcp: Option<TcpProbe>,
-    /// Ready when a command ends with exit code 0. Example: `{command: ./healthy.sh}`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub exec: Option<ExecProbe>,
-    /// How long the process may take to become ready before the agent is reported as not ready in
-    /// time; checks go on. Default: `60s`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub timeout: Option<Duration>,
-    /// Time between two checks of a process that is ready; while it starts, and after a check that
-    /// failed, they come faster. Default: `10s`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub period: Option<Duration>,
-}
-
-/// A readiness check over HTTP.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct HttpProbe {
-    /// The name of a port under `ports`. Example: `api`.
-    pub port: String,
-    /// The path to get. Default: `/`. Example: `/api/v1/health`.
-    #[serde(default = "root_path")]
-    pub path: String,
-}
-
-fn root_path() -> String {
-    "/".to_owned()
-}
-
-/// A readiness check that opens a connection.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct TcpProbe {
-    /// The name of a port under `ports`. Example: `api`.
-    pub port: String,
-}
-
-/// A readiness check that runs a command in the folder and environment of the process. One run may
-/// take 3 s, and twice as long after each that took longer, up to the timeout of `ready`. What it
-/// starts is ended with it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct ExecProbe {
-    /// The command: a line or a list of words. Example: `./healthy.sh`.
-    pub command: Command,
 }
 
 /// How a process is asked to end.

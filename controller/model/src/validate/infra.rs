@@ -4,7 +4,7 @@ use super::container;
 use super::lint::Lint;
 use crate::postgres;
 use crate::spec::parse::Document;
-use crate::spec::{InfraSpec, Ready, StoreKeys};
+use crate::spec::{InfraSpec, StoreKeys};
 
 /// Everything that is wrong with an Infra by itself.
 pub(super) fn check(
@@ -116,17 +116,8 @@ fn check_services(lint: &mut Lint<'_>, spec: &InfraSpec) {
             lint.command(&at("run"), &process.run);
             lint.env(&at("env"), &process.env);
             super::stack::check_stop(lint, &at("stop"), process.stop.as_ref());
-            if let Some(Ready { http, tcp, .. }) = &process.ready {
-                let ports: Vec<&str> = service.ports.keys().map(String::as_str).collect();
-                let at = |probe| [base[0], base[1], base[2], "ready", probe, "port"];
-                if let Some(http) = http {
-                    lint.one_of(&at("http"), "port", &http.port, &[], &ports);
-                }
-                if let Some(tcp) = tcp {
-                    lint.one_of(&at("tcp"), "port", &tcp.port, &[], &ports);
-                }
-                lint.exactly_one(&at("http")[..4], &["http", "tcp", "exec"]);
-            }
+            let ports: Vec<&str> = service.ports.keys().map(String::as_str).collect();
+            super::probe::check_all(lint, &base, process, &[], &ports);
         }
     }
 }

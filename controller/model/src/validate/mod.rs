@@ -13,6 +13,7 @@ mod lint;
 mod names;
 mod overrides;
 mod ports;
+mod probe;
 mod stack;
 #[cfg(test)]
 mod tests;

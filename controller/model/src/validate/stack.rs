@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::lint::{Lint, cycle};
-use super::{branch, files};
+use super::{branch, files, probe};
 use crate::resolve::names::begins_at_root;
 use crate::resolve::tree;
 use crate::spec::diagnostic::Diagnostic;
@@ -241,36 +241,14 @@ fn check_processes(lint: &mut Lint<'_>, spec: &StackSpec) {
     let names: Vec<&str> = spec.processes.keys().map(String::as_str).collect();
     let ports: Vec<&str> = spec.ports.keys().map(String::as_str).collect();
     for (name, process) in &spec.processes {
-        let Process { enabled: _, run, cwd, env, ready, restart: _, stop, memory: _, after } =
-            process;
+        let Process { run, cwd, env, stop, after, .. } = process;
         lint.name(&["processes", name], "a process");
         lint.command(&["processes", name, "run"], run);
         lint.env(&["processes", name, "env"], env);
         if let Some(cwd) = cwd {
             lint.below(&["processes", name, "cwd"], cwd);
         }
-        if let Some(ready) = ready {
-            lint.exactly_one(&["processes", name, "ready"], &["http", "tcp", "exec"]);
-            lint.some_time(&["processes", name, "ready", "timeout"], ready.timeout);
-            lint.some_time(&["processes", name, "ready", "period"], ready.period);
-            let at = |probe, key| ["processes", name.as_str(), "ready", probe, key];
-            if let Some(http) = &ready.http {
-                lint.one_of(&at("http", "port"), "port", &http.port, &["ports"], &ports);
-                if !http.path.starts_with('/') {
-                    lint.value(
-                        &at("http", "path"),
-                        format!("the path {:?} does not start with `/`", http.path),
-                        format!("write `/{}`", http.path),
-                    );
-                }
-            }
-            if let Some(tcp) = &ready.tcp {
-                lint.one_of(&at("tcp", "port"), "port", &tcp.port, &["ports"], &ports);
-            }
-            if let Some(exec) = &ready.exec {
-                lint.command(&at("exec", "command"), &exec.command);
-            }
-        }
+        probe::check_all(lint, &["processes", name], process, &["ports"], &ports);
         check_stop(lint, &["processes", name, "stop"], stop.as_ref());
         for (other, condition) in after {
             let path = ["processes", name.as_str(), "after", other.as_str()];

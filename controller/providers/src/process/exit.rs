@@ -15,13 +15,15 @@ pub fn exit(process: &Process, now_ms: u64) -> Option<Exit> {
         ProcessState::Starting | ProcessState::Running { .. } | ProcessState::Ending => {
             return None;
         }
-        ProcessState::Exited { outcome, at_ms, last_lines, requested: _ } => {
-            let end = match outcome {
-                Outcome::Code(0) => End::Success,
-                Outcome::Code(_) | Outcome::Signal(_) => End::Failure,
-                Outcome::NotStarted(_) => End::NotStarted,
+        ProcessState::Exited { outcome, at_ms, last_lines, failed, requested: _ } => {
+            let end = match (outcome, failed) {
+                (Outcome::NotStarted(_), _) => End::NotStarted,
+                // It ended in good order, and had been told to.
+                (Outcome::Code(0), None) => End::Success,
+                (Outcome::Code(_) | Outcome::Signal(_), _) => End::Failure,
             };
-            (describe(outcome), end, *at_ms, last_lines.clone())
+            let why = failed.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
+            (format!("{}{why}", describe(outcome)), end, *at_ms, last_lines.clone())
         }
         ProcessState::Lost { why, orphan, at_ms } => {
             let (rest, end) = match orphan {

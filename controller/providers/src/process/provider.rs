@@ -14,7 +14,7 @@ use rustix::process::Signal;
 
 use super::backoff;
 use super::ports::{self, Listener, Listening};
-use super::probe::{Prober, Run};
+use super::probe::{Health, Prober};
 use super::{Launch, Loss, Process, ProcessId, ProcessState, SuperviseError, Supervisor};
 use crate::mask::Mask;
 use crate::provider::{Context, Provider, unknown, wrong_kind};
@@ -99,6 +99,10 @@ impl ProcessProvider {
                 let (signal, grace) = how_to_stop(place);
                 self.supervisor.stop(&id, signal, grace).await
             }
+            Action::Fail(place, why) => {
+                let (signal, grace) = how_to_stop(place);
+                self.supervisor.fail(&id, signal, grace, why).await
+            }
             Action::Stop(place) => {
                 let (signal, grace) = how_to_stop(place);
                 self.prober.forget(&id);
@@ -150,17 +154,9 @@ impl ProcessProvider {
             stop_grace,
         };
         let started = self.supervisor.start(&launch).await?;
-        if let (ProcessState::Running { pid, started_at_ms }, Some(probe)) =
-            (&started.state, &want.ready)
-        {
+        if let Some(run) = self.supervisor.run(&launch.id, &started) {
             // Looked at from the first moment, not from the next look on.
-            let run = Run {
-                pid: *pid,
-                started_at_ms: *started_at_ms,
-                log_path: started.log_path.clone(),
-                mark: started.mark.clone(),
-            };
-            self.prober.readiness(&launch.id, &run, probe, &want.command);
+            self.prober.health(&launch.id, &run, want);
         }
         Ok(())
     }
@@ -246,16 +242,10 @@ impl ProcessProvider {
             }
             ProcessState::Running { pid, started_at_ms } => {
                 let age_ms = now.saturating_sub(*started_at_ms);
-                let run = Run {
-                    pid: *pid,
-                    started_at_ms: *started_at_ms,
-                    log_path: process.log_path.clone(),
-                    mark: process.mark.clone(),
-                };
-                let probe = want.and_then(|want| Some((want.ready.as_ref()?, &want.command)));
-                let ready = match probe {
-                    Some((probe, command)) => self.prober.readiness(id, &run, probe, command),
-                    None => Readiness::Ready,
+                let run = self.supervisor.run(id, process);
+                let health = match (want, run) {
+                    (Some(want), Some(run)) => self.prober.health(id, &run, want),
+                    _ => Health::default(),
                 };
                 let healthy = u128::from(age_ms) >= backoff::HEALTHY.as_millis();
                 let restarts = if healthy { 0 } else { process.failures };
@@ -263,10 +253,11 @@ impl ProcessProvider {
                 Some(Observed::Running {
                     fingerprint,
                     pid: *pid,
-                    ready,
+                    ready: health.ready,
                     restarts,
                     age_ms,
                     folder_gone,
+                    hopeless: health.hopeless,
                 })
             }
             // Ended by us or by a reboot, and wanted again.
@@ -298,6 +289,7 @@ fn on_its_way(process: &Process, what: &str) -> Observed {
         restarts: process.failures,
         age_ms: 0,
         folder_gone: false,
+        hopeless: None,
     }
 }
 

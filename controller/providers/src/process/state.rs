@@ -51,6 +51,8 @@ pub enum ProcessState {
         outcome: Outcome,
         /// We had told it to stop.
         requested: bool,
+        /// We had told it to, as it did not do its work: why.
+        failed: Option<String>,
         /// Milliseconds since 1970.
         at_ms: u64,
         last_lines: Vec<String>,
@@ -161,6 +163,7 @@ pub fn look(folder: &Path, boot: &str, lock: Lock) -> io::Result<Option<Process>
             ProcessState::Exited {
                 outcome: exit.outcome,
                 requested: exit.requested,
+                failed: exit.failed,
                 at_ms: exit.at_ms,
                 last_lines: exit.last_lines,
             }

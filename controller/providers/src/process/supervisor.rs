@@ -23,6 +23,7 @@ use super::drain;
 use super::error::SuperviseError;
 use super::launch::{Launch, ProcessId, millis};
 use super::lock::try_lock;
+use super::probe::Run;
 use super::state::{self, Lock, Process, ProcessState};
 use super::watch::Watch;
 use crate::fs;
@@ -170,6 +171,27 @@ impl Supervisor {
         signal: Signal,
         grace: Duration,
     ) -> Result<(), SuperviseError> {
+        self.end(id, signal, grace, None).await
+    }
+
+    /// The same for one that does not do its work: its end counts as a failure, for the reason given.
+    pub async fn fail(
+        &self,
+        id: &ProcessId,
+        signal: Signal,
+        grace: Duration,
+        why: &str,
+    ) -> Result<(), SuperviseError> {
+        self.end(id, signal, grace, Some(why)).await
+    }
+
+    async fn end(
+        &self,
+        id: &ProcessId,
+        signal: Signal,
+        grace: Duration,
+        failed: Option<&str>,
+    ) -> Result<(), SuperviseError> {
         let _turn = self.turn(id).lock_owned().await;
         let folder = self.folder(id);
         let deadline = Instant::now() + grace + STOP_PATIENCE;
@@ -188,7 +210,7 @@ impl Supervisor {
                 }
                 ProcessState::Starting | ProcessState::Running { .. } | ProcessState::Ending => {
                     if told.as_ref() != Some(&process.instance) || process.shim.is_none() {
-                        tell(id, &folder, &process, signal, grace)?;
+                        tell(id, &folder, &process, (signal, grace), failed)?;
                         told = process.shim.map(|_| process.instance.clone());
                     }
                 }
@@ -230,6 +252,19 @@ impl Supervisor {
         fs::remove_dir_all(&folder)?;
         self.busy.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
         Ok(())
+    }
+
+    /// What is known of a run of it to whoever probes it; `None`: it does not run.
+    pub(super) fn run(&self, id: &ProcessId, process: &Process) -> Option<Run> {
+        let ProcessState::Running { pid, started_at_ms } = process.state else { return None };
+        Some(Run {
+            pid,
+            started_at_ms,
+            instance: process.instance.clone(),
+            folder: self.folder(id),
+            log_path: process.log_path.clone(),
+            mark: process.mark.clone(),
+        })
     }
 
     fn folder(&self, id: &ProcessId) -> PathBuf {
@@ -342,14 +377,15 @@ fn tell(
     id: &ProcessId,
     folder: &Path,
     process: &Process,
-    signal: Signal,
-    grace: Duration,
+    (signal, grace): (Signal, Duration),
+    failed: Option<&str>,
 ) -> Result<(), SuperviseError> {
     let stop = Stop {
         version: VERSION,
         instance: process.instance.clone(),
         signal: signal.as_raw(),
         grace_ms: millis(grace),
+        failed: failed.map(str::to_owned),
     };
     let written = files::write_json(&folder.join(STOP_FILE), &stop, Durability::Boot);
     // Read again: a shim that wrote its record before our file was there has not seen the file.

@@ -28,11 +28,12 @@ impl FakeWorld {
                     restarts: 0,
                     age_ms: 0,
                     folder_gone: false,
+                    hopeless: None,
                 };
                 self.put(id, &Place::Process(want.place.clone()), Have::Process(have));
             }
-            // Nobody's holder is killed in memory.
-            process::Action::End(_) => {}
+            // Nobody's holder is killed in memory, and nobody fails to do its work.
+            process::Action::End(_) | process::Action::Fail(..) => {}
             process::Action::Stop(place) => {
                 self.things.remove(&name(&Place::Process(place.clone()), id));
             }

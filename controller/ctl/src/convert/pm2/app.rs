@@ -4,7 +4,7 @@ use std::path::Path;
 
 use agent_harness_model::spec::diagnostic::nearest;
 use agent_harness_model::spec::node::NodeKind;
-use agent_harness_model::spec::{Duration, Ready, RestartPolicy, Stop, TcpProbe};
+use agent_harness_model::spec::{Duration, Probe, RestartPolicy, Stop, TcpProbe};
 
 use super::keys::{APP, Fate};
 use super::{env, script};
@@ -171,7 +171,7 @@ fn ready(
                 timeout.and_then(|it| it.parsed::<u64>("a number of milliseconds", report));
             let timeout = millis.map(|it| Duration(std::time::Duration::from_millis(it)));
             let tcp = Some(TcpProbe { port: port.to_owned() });
-            process.ready = Some(Ready { tcp, timeout, ..Ready::default() });
+            process.ready = Some(Probe { tcp, timeout, ..Probe::default() });
         }
         (Some(waits), _, _) => report.lost(
             &waits,

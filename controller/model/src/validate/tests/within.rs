@@ -123,7 +123,7 @@ fn names_that_lead_nowhere_within_a_stack() {
       |
       = help: write a path relative to the worktree, without `..` that leads out of it
 
-    error: `spec.processes.bad.ready` needs exactly one of `http`, `tcp` and `exec`
+    error: `spec.processes.bad.ready` needs exactly one of `http`, `tcp`, `exec` and `log`
      --> stack.yaml:4:220
       |
     4 | ...: {enabled: false, run: b}, bad: {run: 'echo "x', cwd: ../up, ready: {timeout: 5s}}}}

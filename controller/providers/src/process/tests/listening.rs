@@ -3,12 +3,12 @@
 use std::net::TcpListener;
 use std::sync::Arc;
 
-use agent_harness_model::kinds::process::{Check, Probe};
+use agent_harness_model::kinds::process::Check;
 use agent_harness_model::kinds::{AnyTarget, Verdict};
 use agent_harness_model::world::Class;
 
 use super::super::ports::listener;
-use super::world::{World, free_port, shell};
+use super::world::{World, checked, free_port, shell};
 use super::*;
 
 /// A script that listens on a port until it is ended, and dies at once where it cannot.
@@ -69,7 +69,7 @@ async fn an_edit_to_a_port_that_a_stranger_has_keeps_the_old_process() {
 /// It comes up on its port, and another one in its place, once its spec is another.
 async fn is_replaced_on(mut world: World, port: u16) {
     world.want.ports = vec![("api".to_owned(), port)];
-    world.want.ready = Some(Probe { check: Check::Tcp { port }, period_ms: 50, timeout_ms: 9_000 });
+    world.want.ready = Some(checked(Check::Tcp { port }, 50, 9_000));
     world.converge(&world.present()).await;
     let pid = world.pid().await;
     world.want.fingerprint = "two".to_owned();
@@ -138,7 +138,7 @@ async fn two_processes_of_ours_can_swap_their_ports() {
             world.want.command.argv = shell(&listen_on(port));
             world.want.ports = vec![("port".to_owned(), port)];
             let check = Check::Tcp { port };
-            world.want.ready = Some(Probe { check, period_ms: 50, timeout_ms: 9_000 });
+            world.want.ready = Some(checked(check, 50, 9_000));
         }
         // Neither can wait for the other to be done.
         let deadline = Instant::now() + Duration::from_secs(60);
@@ -180,7 +180,7 @@ async fn an_orphan_that_has_the_port_is_replaced_and_no_conflict() {
 async fn orphan_is_replaced(port: u16, script: &str) {
     let mut world = World::new(script);
     world.want.ports = vec![("api".to_owned(), port)];
-    world.want.ready = Some(Probe { check: Check::Tcp { port }, period_ms: 50, timeout_ms: 9_000 });
+    world.want.ready = Some(checked(Check::Tcp { port }, 50, 9_000));
     world.converge(&world.present()).await;
     let orphan = world.orphaned().await;
     world.converge(&world.present()).await;

@@ -3,12 +3,12 @@
 use std::net::TcpListener;
 use std::sync::Arc;
 
-use agent_harness_model::kinds::process::{Check, Observed, Probe, Restart};
+use agent_harness_model::kinds::process::{Check, Observed, Restart};
 use agent_harness_model::kinds::{AnyTarget, Have, Readiness, Verdict};
 use agent_harness_model::secret::{Secret, Text};
 use agent_harness_model::world::Seen;
 
-use super::world::{World, free_port, shell};
+use super::world::{World, checked, free_port, shell};
 use super::*;
 
 #[tokio::test]
@@ -50,7 +50,7 @@ async fn create_edit_crash_and_removal() {
 async fn a_process_is_ready_when_its_probe_says_so_and_a_hint_is_given() {
     let mut world = World::new("exec sleep 1000");
     let port = free_port();
-    world.want.ready = Some(Probe { check: Check::Tcp { port }, period_ms: 50, timeout_ms: 200 });
+    world.want.ready = Some(checked(Check::Tcp { port }, 50, 200));
     let mut hints = world.supervisor.subscribe();
     let Verdict::Change(steps) = world.verdict(world.present()).await else { panic!("a start") };
     world.apply(&steps[0].0).await.unwrap();
@@ -142,14 +142,12 @@ async fn no_secret_that_a_process_prints_reaches_a_status() {
     let log = world.bench.path("logs/agent-agent-3/process/api.log");
     until(|| crate::fs::read_to_string(&log).unwrap().contains("hunter2").then_some(())).await;
     // A probe that is late quotes the log; one that fails, itself.
-    world.want.ready =
-        Some(Probe { check: Check::Tcp { port: free_port() }, period_ms: 50, timeout_ms: 1 });
+    world.want.ready = Some(checked(Check::Tcp { port: free_port() }, 50, 1));
     let late = world.waits_for("not within").await;
     assert!(late.ends_with("; its log ends with: ***"), "{late}");
     let mut command = world.want.command.clone();
     command.argv = shell("echo \"$PASSWORD is wrong\" >&2; exit 1");
-    world.want.ready =
-        Some(Probe { check: Check::Exec(command), period_ms: 50, timeout_ms: 9_000 });
+    world.want.ready = Some(checked(Check::Exec(command), 50, 9_000));
     let failed = world.waits_for("exit code 1").await;
     assert!(failed.ends_with("exit code 1: *** is wrong"), "{failed}");
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use agent_harness_model::desired::Connections;
 use agent_harness_model::id::{ObjectKey, ResourceId, ResourceKind, Uid};
 use agent_harness_model::kinds::command::Command;
-use agent_harness_model::kinds::process::{Desired, Observed, Place, Restart};
+use agent_harness_model::kinds::process::{Check, Desired, Observed, Place, Probe, Restart};
 use agent_harness_model::kinds::{self, AnyTarget, Have, Resource, Verdict};
 use agent_harness_model::world::{ApplyError, Ask, Record, Seen};
 
@@ -44,7 +44,9 @@ impl World {
                 env: [("PATH".to_owned(), "/usr/bin:/bin".into())].into(),
             },
             ports: Vec::new(),
+            startup: None,
             ready: None,
+            live: None,
             restart: Restart::Always,
             memory: None,
         };
@@ -147,6 +149,11 @@ impl World {
         assert!(is_alive(orphan));
         orphan
     }
+}
+
+/// A check with this period and timeout, in milliseconds.
+pub fn checked(check: Check, period_ms: u64, timeout_ms: u64) -> Probe {
+    Probe { period_ms, timeout_ms, ..Probe::of(check) }
 }
 
 pub fn free_port() -> u16 {

@@ -42,6 +42,7 @@ struct Hold<'a> {
     phase: Phase,
     ended: Option<(Outcome, u64)>,
     requested: bool,
+    failed: Option<String>,
 }
 
 /// Runs what `launch` says to its end. Returns when the exit record is in place.
@@ -53,12 +54,14 @@ pub fn hold(run: &Path, launch: Launch, lock: &OwnedFd, signals: &OwnedFd) -> io
         instance: launch.instance.clone(),
         outcome: Outcome::NotStarted("it was told to stop before it started".to_owned()),
         requested: true,
+        failed: None,
         started_at_ms: record.started_at_ms,
         at_ms: record.started_at_ms,
         last_lines: Vec::new(),
         survivors: Vec::new(),
     };
-    if stop_file(run, &launch).is_some() {
+    if let Some(stop) = stop_file(run, &launch) {
+        (exit.requested, exit.failed) = (stop.failed.is_none(), stop.failed);
         spawn::report("error: it was told to stop before it started");
         return finish(run, &exit);
     }
@@ -91,6 +94,7 @@ pub fn hold(run: &Path, launch: Launch, lock: &OwnedFd, signals: &OwnedFd) -> io
         phase: Phase::Running,
         ended: None,
         requested: false,
+        failed: None,
     };
     hold.until_empty(&mut sink, [&payload.stdout, &payload.stderr], signals)?;
     sink.finish();
@@ -99,6 +103,7 @@ pub fn hold(run: &Path, launch: Launch, lock: &OwnedFd, signals: &OwnedFd) -> io
     exit.last_lines = logs::last_lines(&launch.log.path, 10).unwrap_or_default();
     exit.survivors = survivors();
     (exit.outcome, exit.at_ms, exit.requested) = (outcome, at_ms, hold.requested);
+    exit.failed = hold.failed.take().filter(|_| !hold.requested);
     finish(run, &exit)
 }
 
@@ -199,11 +204,15 @@ impl Hold<'_> {
 
     /// Asks the payload's process group to end; told again, with what the newer file says.
     fn stop(&mut self) {
-        let (number, grace_ms) = match stop_file(self.run, self.launch) {
-            Some(stop) => (stop.signal, stop.grace_ms),
-            None => (self.launch.stop_signal, self.launch.stop_grace_ms),
+        let (number, grace_ms, failed) = match stop_file(self.run, self.launch) {
+            Some(stop) => (stop.signal, stop.grace_ms, stop.failed),
+            None => (self.launch.stop_signal, self.launch.stop_grace_ms, None),
         };
-        self.requested |= self.ended.is_none();
+        if self.ended.is_none() {
+            // Whoever does not want it any more has the last word.
+            self.requested |= failed.is_none();
+            self.failed = failed.or(self.failed.take());
+        }
         if matches!(self.phase, Phase::Killing { .. }) {
             return;
         }

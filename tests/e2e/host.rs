@@ -83,6 +83,12 @@ impl Disk {
         succeed(as_root("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(&folder));
         Self(folder)
     }
+
+    /// Gives it more room; what is on it stays.
+    pub fn grow(&self, megabytes: u32) {
+        let options = format!("remount,size={megabytes}m");
+        succeed(as_root("mount").args(["-o", &options]).arg(&self.0));
+    }
 }
 
 impl Drop for Disk {

@@ -1,10 +1,13 @@
 //! The engine, as a person at its command line has it.
 
 use std::io::Write as _;
+use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::e2e::harness::{succeed, text};
+
+const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/images/engine");
 
 /// One at a time: each has servers of its own, and one of them ends the engine.
 static TURN: Mutex<()> = Mutex::new(());
@@ -64,6 +67,35 @@ impl Engine {
     }
 
     fn script(&self, what: &str) {
-        succeed(Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/images/engine")).arg(what));
+        succeed(Command::new(SCRIPT).arg(what));
+    }
+}
+
+/// A second engine, beside that of all the others: its images and containers are on a disk of its own.
+pub struct Beside(PathBuf);
+
+impl Beside {
+    /// Starts it with this folder, whose path is to be short: a socket is in it.
+    pub fn start(folder: PathBuf) -> Self {
+        let engine = Self(folder);
+        succeed(engine.script().arg("start"));
+        engine
+    }
+
+    /// What `DOCKER_HOST` is for it.
+    pub fn host(&self) -> String {
+        format!("unix://{}/docker.sock", self.0.display())
+    }
+
+    fn script(&self) -> Command {
+        let mut script = Command::new(SCRIPT);
+        script.env("HARNESS_ENGINE_ROOT", &self.0);
+        script
+    }
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        let _ = self.script().arg("stop").status();
     }
 }

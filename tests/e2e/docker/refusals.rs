@@ -4,10 +4,10 @@
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixListener;
 
-use super::engine::Engine;
+use super::engine::{Beside, Engine};
 use crate::e2e::containers::Servers;
 use crate::e2e::harness::Site;
-use crate::e2e::host::free_ports;
+use crate::e2e::host::{Disk, free_ports};
 
 /// An Infra with these services alone; its controller does not run yet.
 fn site(services: &str) -> Site {
@@ -215,6 +215,25 @@ fn a_socket_that_may_not_be_opened_names_the_group_to_join() {
     site.become_a_user();
     site.start_with(&[("DOCKER_HOST", &format!("unix://{}", socket.display()))]);
     told(&site, &["may not be opened by this user", group]);
+}
+
+#[test]
+fn a_disk_that_is_full_during_a_pull_is_named_and_waited_for() {
+    let Some(_engine) = Engine::get("a full disk during a pull") else { return };
+    if !Disk::is_possible() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    // Less than the image takes.
+    let disk = Disk::mount(folder.path().join("disk"), 20);
+    let engine = Beside::start(folder.path().join("disk"));
+    // Of this registry by name: for one of Docker Hub the engine would say what it heard there in the end.
+    let image = format!("{}/axllent/mailpit:latest", variable("HARNESS_TEST_REGISTRY"));
+    let mut site = site(&service("mail", &image, ""));
+    site.start_with(&[("DOCKER_HOST", &engine.host())]);
+    told(&site, &["the disk is full", "no space left on device", "`docker system df` shows"]);
+    disk.grow(400);
+    site.ready(&format!("infra/{}", site.infra));
 }
 
 fn variable(name: &str) -> String {

@@ -144,10 +144,15 @@ pub fn condition_tone(condition: &Condition) -> Tone {
         (C::Ready | C::Synced | C::SourceValid, Truth::True) => Tone::Good,
         (C::Ready | C::Synced | C::SourceValid, Truth::False) => Tone::Bad,
         (C::Progressing | C::Suspended, Truth::True) => Tone::Info,
-        (C::Stalled | C::DeletionBlocked, Truth::True) => Tone::Bad,
+        (C::Stalled | C::CrashLoop | C::DeletionBlocked, Truth::True) => Tone::Bad,
         (C::Drifted, Truth::True) => Tone::Busy,
         (
-            C::Progressing | C::Stalled | C::Drifted | C::Suspended | C::DeletionBlocked,
+            C::Progressing
+            | C::Stalled
+            | C::CrashLoop
+            | C::Drifted
+            | C::Suspended
+            | C::DeletionBlocked,
             Truth::False,
         ) => Tone::Quiet,
     }

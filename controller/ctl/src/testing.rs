@@ -260,6 +260,7 @@ fn conditions(phase: Phase, message: &str) -> Vec<Condition> {
                 }
                 ConditionType::Synced | ConditionType::SourceValid => (Truth::True, "Valid", ""),
                 ConditionType::Progressing => (is(phase == Phase::Progressing), "Working", message),
+                ConditionType::CrashLoop => (Truth::False, "NoCrashes", ""),
                 ConditionType::Drifted => (Truth::False, "AsWanted", ""),
                 ConditionType::Suspended => (Truth::False, "Active", ""),
                 ConditionType::DeletionBlocked => (Truth::False, "NotBlocked", ""),

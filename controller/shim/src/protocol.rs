@@ -135,7 +135,7 @@ pub struct Exit {
     pub failed: Option<String>,
     pub started_at_ms: u64,
     pub at_ms: u64,
-    /// The last lines of the log, at most 10.
+    /// The last lines of the log, at most 20.
     pub last_lines: Vec<String>,
     /// Pids that outlived SIGKILL by 10 s.
     #[serde(default)]

@@ -51,7 +51,7 @@ fn conditions_by_name() {
     assert_eq!(stands("condition=Stalled=False", Some(&drifted)), Standing::Met);
     assert_eq!(
         "condition=Foo".parse::<Goal>().unwrap_err(),
-        "Foo is no condition; the conditions are Ready, Synced, Progressing, Stalled, Drifted, Suspended, SourceValid, DeletionBlocked"
+        "Foo is no condition; the conditions are Ready, Synced, Progressing, Stalled, CrashLoop, Drifted, Suspended, SourceValid, DeletionBlocked"
     );
     assert_eq!(
         "Condition=Ready=Yes".parse::<Goal>().unwrap_err(),

@@ -2,6 +2,7 @@
 //!
 //! A status is made from what was seen and what became of the steps, never from a plan.
 
+mod crashes;
 mod outcome;
 mod progress;
 mod seen;
@@ -167,6 +168,8 @@ pub enum ConditionType {
     Progressing,
     /// It will not get there by itself.
     Stalled,
+    /// A process of it ends again and again.
+    CrashLoop,
     /// Something differs and is left so on purpose.
     Drifted,
     /// Left alone on request.
@@ -179,11 +182,12 @@ pub enum ConditionType {
 
 impl ConditionType {
     /// All of them, in the order of a status.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Ready,
         Self::Synced,
         Self::Progressing,
         Self::Stalled,
+        Self::CrashLoop,
         Self::Drifted,
         Self::Suspended,
         Self::SourceValid,

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
+use super::crashes::crashes;
 use super::progress::under_way;
 use super::seen::seen;
 use super::summary::{Summary, Why};
@@ -50,7 +51,8 @@ pub fn status(outcome: &Outcome<'_>, previous: Option<&Status>, now: Timestamp) 
         deletion_blocked,
         others,
     } = *outcome;
-    let mut summary = Summary::default();
+    let mut summary =
+        Summary { crashes: crashes(object.resources.keys(), have, previous), ..Summary::default() };
     let source = |id: &ResourceId| object.resources.get(id)?.source.as_deref();
     let source_of_part = |id: &ResourceId, part: Option<&String>| {
         object.resources.get(id)?.parts.get(part?).map(String::as_str)

@@ -17,6 +17,7 @@ pub(super) struct Summary {
     pub(super) waits: Vec<String>,
     pub(super) unknown: Vec<String>,
     pub(super) drift: Vec<String>,
+    pub(super) crashes: String,
 }
 
 impl Summary {
@@ -172,6 +173,10 @@ impl Summary {
                 (Truth::False, "NotStalled", String::new())
             }
             ConditionType::Stalled => (Truth::True, "NeedsAttention", list(&self.stalled)),
+            ConditionType::CrashLoop if self.crashes.is_empty() => {
+                (Truth::False, "NoCrashes", String::new())
+            }
+            ConditionType::CrashLoop => (Truth::True, "EndsAgainAndAgain", self.crashes.clone()),
             ConditionType::Drifted if self.drift.is_empty() => {
                 (Truth::False, "AsWanted", String::new())
             }

@@ -23,6 +23,8 @@ use crate::{spawn, sys};
 const KILL_PATIENCE: Duration = Duration::from_secs(10);
 /// Between two rounds of SIGKILL: forks that raced with a round are caught by the next.
 const KILL_ROUND: Duration = Duration::from_millis(10);
+/// So many lines of the log are kept with the end of a process.
+const LAST_LINES: usize = 20;
 /// How often a full disk is asked again to take the exit record, once a second.
 const EXIT_ATTEMPTS: u32 = 600;
 
@@ -100,7 +102,7 @@ pub fn hold(run: &Path, launch: Launch, lock: &OwnedFd, signals: &OwnedFd) -> io
     sink.finish();
     let (outcome, at_ms) = hold.ended.take().unwrap_or((Outcome::Signal(9), now_ms()));
     sink.note(&outcome.to_string());
-    exit.last_lines = logs::last_lines(&launch.log.path, 10).unwrap_or_default();
+    exit.last_lines = logs::last_lines(&launch.log.path, LAST_LINES).unwrap_or_default();
     exit.survivors = survivors();
     (exit.outcome, exit.at_ms, exit.requested) = (outcome, at_ms, hold.requested);
     exit.failed = hold.failed.take().filter(|_| !hold.requested);

@@ -168,6 +168,19 @@ impl Ui {
         let text = table.render(self.out.width, self.out.colour);
         self.data(&text)
     }
+
+    /// Writes a table in place of what is on a terminal.
+    pub fn screen(&mut self, table: &Table, first: bool) -> io::Result<()> {
+        let text = table.render(self.out.width, self.out.colour);
+        self.data(&in_place(&text, first))
+    }
+}
+
+/// A text in place of what is on the screen: from its upper left corner, and nothing after it. It is not wiped before,
+/// which would flicker, but for the first time.
+fn in_place(text: &str, first: bool) -> String {
+    let wipe = if first { "\x1b[2J" } else { "" };
+    format!("{wipe}\x1b[H{}\x1b[J", text.replace('\n', "\x1b[K\n"))
 }
 
 /// The columns of a terminal; `COLUMNS` is not asked, since it may be another terminal's.

@@ -68,6 +68,20 @@ fn what_an_agent_uses_and_whether_it_does_its_work_is_told() {
         site.ctl(&["health", "1"]).status.success().then_some(())
     });
 
+    // What is not enabled is not looked at.
+    site.edit(
+        "agent-2.yaml",
+        "{stack: hello}",
+        "{stack: hello, processes: {worker: {enabled: false}}}",
+    );
+    site.ready("agent-2");
+    let names = |verb: &str, of: &str| {
+        let all = json(&site, &[verb, "2", "-o", "json"]);
+        all.iter().map(|it| it[of].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(names("health", "process"), ["api", "frontend"]);
+    assert_eq!(names("stats", "name"), ["api", "frontend"]);
+
     // A page for people.
     site.ready("agent-1");
     let page = site.ctl_ok(&["status", "1"]);

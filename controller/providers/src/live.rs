@@ -57,10 +57,14 @@ impl Live {
     /// is told.
     pub async fn now(&self, of: &[(ResourceId, Resource)], cpu: bool) -> Vec<ServiceNow> {
         // One look at all processes of the host for all of them, and one more.
-        let (first, begun) = (table().await, Instant::now());
+        let is_process =
+            |(_, want): &(ResourceId, Resource)| !matches!(want, Resource::Container(_));
+        let any = of.iter().any(is_process);
+        let first = if any { table().await } else { Table::default() };
+        let begun = Instant::now();
         let containers = join_all(of.iter().map(|(id, want)| self.container(id, want, cpu)));
         let second = async {
-            if !cpu || of.iter().all(|(_, want)| matches!(want, Resource::Container(_))) {
+            if !any || !cpu {
                 return None;
             }
             tokio::time::sleep(SAMPLE).await;
@@ -98,10 +102,12 @@ impl Live {
         let mut now = match self.find(id) {
             Ok(Some(process)) => {
                 let first = first.usage(&process);
-                let mut now = of_process(&process, first);
-                now.cpu_percent = first.zip(second).and_then(|(first, (second, after))| {
-                    let used = second.usage(&process)?.cpu.saturating_sub(first.cpu);
-                    Some(used.as_secs_f64() / after.as_secs_f64() * 100.0)
+                let last = second.and_then(|(table, after)| Some((table.usage(&process)?, after)));
+                // It may have been started anew in between.
+                let mut now = of_process(&process, last.map(|(last, _)| last).or(first));
+                now.cpu_percent = first.zip(last).map(|(first, (last, after))| {
+                    let used = last.cpu.saturating_sub(first.cpu);
+                    used.as_secs_f64() / after.as_secs_f64() * 100.0
                 });
                 now
             }

@@ -190,6 +190,15 @@ fn columns(stream: &impl std::os::fd::AsFd) -> Option<usize> {
 }
 
 #[cfg(test)]
+mod tests {
+    #[test]
+    fn what_was_on_the_screen_is_written_over() {
+        assert_eq!(super::in_place("a\nb\n", true), "\x1b[2J\x1b[Ha\x1b[K\nb\x1b[K\n\x1b[J");
+        assert_eq!(super::in_place("a\n", false), "\x1b[Ha\x1b[K\n\x1b[J");
+    }
+}
+
+#[cfg(test)]
 pub use captured::Captured;
 
 #[cfg(test)]

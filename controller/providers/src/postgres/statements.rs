@@ -10,6 +10,7 @@
 use agent_harness_model::api::SlowQuery;
 use agent_harness_model::id::Mark;
 use agent_harness_model::kinds::database::Place;
+use agent_harness_model::kinds::service::PostgresConnection;
 
 use super::catalog::Catalog;
 use super::database::our_database;
@@ -115,7 +116,7 @@ async fn find(
     let schema: Option<String> = server.column(&row, 2)?;
     let infra = infra.to_owned();
     if !is_loaded {
-        return Err(StatementsError::NotLoaded { infra, remedy: how_to_load(server) });
+        return Err(StatementsError::NotLoaded { infra, remedy: how_to_load(server.connection()) });
     }
     if schema.is_none() && !is_installed {
         return Err(StatementsError::NotInstalled { infra });
@@ -129,8 +130,7 @@ async fn find(
 }
 
 /// What loads the library, in the words of the Infra that the server is from.
-fn how_to_load(server: &Server) -> &'static str {
-    let to = server.connection();
+fn how_to_load(to: &PostgresConnection) -> &'static str {
     if to.embedded_root.is_some() {
         "say so in its spec: `postgres: {embedded: {settings: {shared_preload_libraries: pg_stat_statements}}}`"
     } else if to.in_container {
@@ -181,4 +181,40 @@ async fn read(
             })
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use agent_harness_model::secret::Secret;
+
+    use super::*;
+
+    #[test]
+    fn each_kind_of_server_is_told_in_its_own_words_how_to_count() {
+        let external = PostgresConnection {
+            host: "127.0.0.1".to_owned(),
+            port: 5432,
+            user: "postgres".to_owned(),
+            password: Secret::new(""),
+            database: "postgres".to_owned(),
+            sslmode: None,
+            in_container: false,
+            embedded_root: None,
+        };
+        let container = PostgresConnection { in_container: true, ..external.clone() };
+        let embedded = PostgresConnection { embedded_root: Some("/r".into()), ..external.clone() };
+        for (to, words) in [
+            (external, "`shared_preload_libraries = 'pg_stat_statements'` in its postgresql.conf"),
+            (
+                container,
+                "`postgres: {container: {command: [postgres, -c, shared_preload_libraries=pg_stat_statements]}}`",
+            ),
+            (
+                embedded,
+                "`postgres: {embedded: {settings: {shared_preload_libraries: pg_stat_statements}}}`",
+            ),
+        ] {
+            assert!(how_to_load(&to).contains(words), "{}", how_to_load(&to));
+        }
+    }
 }

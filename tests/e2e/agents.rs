@@ -161,6 +161,8 @@ fn slow_queries_are_those_of_the_own_database_alone() {
     let own = of("mine_1").unwrap_or_else(|| panic!("not counted: {queries:?}"));
     assert!(own["totalMs"].as_f64().unwrap() >= 200.0 && own["calls"] == 1, "{own}");
     assert_eq!(of("mine_2"), None, "that is of another agent");
+    // What we ran there ourselves, with a verifier of the password in it.
+    assert_eq!((of("SCRAM-SHA-256"), of("ROLE")), (None, None), "that is the administrator's");
     let totals: Vec<_> = queries.iter().map(|it| it["totalMs"].as_f64().unwrap()).collect();
     assert!(totals.is_sorted_by(|a, b| a >= b), "{totals:?}");
     let table = site.ctl_ok(&["slow-queries", "1", "-n", "1"]);

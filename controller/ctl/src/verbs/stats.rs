@@ -132,7 +132,7 @@ fn table(ui: &Ui, key: &ObjectKey, all: &[ServiceNow]) -> Table {
         let uptime = it.started.map(|at| age(at, ui.now()));
         let mut cells = vec![
             Cell::new(tone, it.name.as_str()),
-            Cell::new(state_tone(state), state),
+            Cell::new(if it.state.is_some() { state_tone(state) } else { Tone::Quiet }, state),
             Cell::new(tone, shown(it.cpu_percent.map(|percent| format!("{percent:.1}%")))),
             Cell::new(tone, memory(it)),
             Cell::new(tone, number(it.pids)),

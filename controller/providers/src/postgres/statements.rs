@@ -2,7 +2,8 @@
 //!
 //! It is asked by the administrator, with a filter on the database. An agent's own role sees no more than its own
 //! queries, and what lets it see others' (`pg_read_all_stats`) shows it the queries of every agent. Neither does an
-//! agent get a view of ours: it would have to be made in its database, with the administrator's rights.
+//! agent get a view of ours: it would have to be made in its database, with the administrator's rights. What the
+//! administrator ran there is left out.
 //!
 //! The counters are the server's as soon as it has loaded the library; the extension is only the way to them. Where
 //! nobody has made it in the administrator's database, it is made for the length of one look and taken back with it.
@@ -154,11 +155,13 @@ async fn read(
     (schema, database): (&str, &str),
     limit: u32,
 ) -> Result<Vec<SlowQuery>, PgError> {
-    // One query may be counted by each role, and within functions, on its own.
+    // What the administrator ran there is not the agent's, and in it are verifiers of passwords. One query may be
+    // counted by each role, and within functions, on its own.
     let sql = format!(
         "SELECT sum(calls)::int8, sum(total_exec_time)::float8, sum(rows)::int8, min(query) \
          FROM {}.pg_stat_statements \
          WHERE dbid = (SELECT oid FROM pg_database WHERE datname = {}) \
+           AND userid <> (SELECT oid FROM pg_roles WHERE rolname = current_user) \
          GROUP BY queryid ORDER BY 2 DESC, 4 LIMIT {limit}",
         ident(schema),
         literal(database)

@@ -1,6 +1,7 @@
 //! The whole thing, against real servers: the built programs, a folder of specs, a state folder, and
 //! nothing pretended.
 
+mod agents;
 mod bad_input;
 mod containers;
 mod docker;

@@ -9,6 +9,7 @@ use crate::error::Result;
 use crate::state::State;
 use crate::ui::{Color, Ui};
 use crate::verbs;
+use crate::whose::Surroundings;
 
 /// Looks after the stacks of coding agents: says what is wanted, and shows what is there
 #[derive(Debug, Parser)]
@@ -44,40 +45,45 @@ const HELP: &str = "\
 {about-with-newline}
 {usage-heading} {usage}
 
-A NAME is 3, agent-3, agent/agent-3, stack/NAME or infra/NAME.
+A NAME is 3, agent-3, agent/agent-3, stack/NAME or infra/NAME. Where [NAME] may be left out, it is the
+agent that HARNESS_AGENT names, else the one in whose worktree you are.
 
 Say what is wanted
-  apply       Create or change objects from spec files
-  diff        Show what an apply would change and do
-  edit        Edit an object's spec file
-  delete      Stop an agent and move what it made to the trash
-  undelete    Bring a deleted agent back
-  trash       List what can be brought back
-  approve     Let deletions through that the guard holds back
-  restart     Restart an agent's processes, or services of an Infra
+  apply        Create or change objects from spec files
+  diff         Show what an apply would change and do
+  edit         Edit an object's spec file
+  delete       Stop an agent and move what it made to the trash
+  undelete     Bring a deleted agent back
+  trash        List what can be brought back
+  approve      Let deletions through that the guard holds back
+  restart      Restart an agent's processes, or services of an Infra
 
 See what is there
-  get         List objects
-  describe    Show everything about an object
-  wait        Wait until objects are ready, deleted, or in a condition
-  events      Show what happened
-  logs        Show logs of processes, services and setup steps
-  stats       Show what services of an Infra use
-  url         Print an agent's URLs
-  env         Print an agent's environment
-  info        Show which controller runs here
+  get          List objects
+  describe     Show everything about an object
+  status       Show how an agent stands, on a short page
+  wait         Wait until objects are ready, deleted, or in a condition
+  events       Show what happened
+  logs         Show logs of processes, services and setup steps
+  stats        Show what an agent's processes use, or services of an Infra
+  health       Look at an agent's processes now
+  slow-queries Show which queries of an agent took longest
+  url          Print an agent's URLs
+  env          Print an agent's environment
+  info         Show which controller runs here
 
 Work inside an agent or a service
-  exec        Run a command in an agent's worktree, or in a service
-  psql        Open an agent's database, or run one query
+  exec         Run a command in an agent's worktree, or in a service
+  shell        Open a shell in an agent's worktree
+  psql         Open an agent's database, or run one query
 
 Write specs
-  validate    Check spec files, without a controller
-  explain     Explain a field: ctl explain agent.spec.worktree
-  schema      Print the JSON Schema of a kind
-  convert     Turn a compose file, a Procfile or a PM2 config into a spec
+  validate     Check spec files, without a controller
+  explain      Explain a field: ctl explain agent.spec.worktree
+  schema       Print the JSON Schema of a kind
+  convert      Turn a compose file, a Procfile or a PM2 config into a spec
 
-  completion  Print a script that completes ctl's words in a shell
+  completion   Print a script that completes ctl's words in a shell
 
 Options
 {options}
@@ -98,15 +104,19 @@ enum Verb {
     Restart(verbs::restart::RestartArgs),
     Get(verbs::get::GetArgs),
     Describe(verbs::describe::DescribeArgs),
+    Status(verbs::status::StatusArgs),
     Wait(verbs::wait::WaitArgs),
     Events(verbs::events::EventsArgs),
     Logs(verbs::logs::LogsArgs),
     Stats(verbs::stats::StatsArgs),
+    Health(verbs::health::HealthArgs),
+    SlowQueries(verbs::slow_queries::SlowQueriesArgs),
     Url(verbs::url::UrlArgs),
     Env(verbs::env::EnvArgs),
     #[command(alias = "version")]
     Info(verbs::info::InfoArgs),
     Exec(verbs::exec::ExecArgs),
+    Shell(verbs::shell::ShellArgs),
     Psql(verbs::psql::PsqlArgs),
     Validate(verbs::validate::ValidateArgs),
     Explain(verbs::explain::ExplainArgs),
@@ -117,9 +127,11 @@ enum Verb {
 
 impl Cli {
     /// Carries out the verb.
-    pub(crate) async fn run(self, ui: &mut Ui) -> Result {
+    pub(crate) async fn run(self, around: Surroundings, ui: &mut Ui) -> Result {
         let state = self.state.or_else(|| std::env::var_os("HARNESS_STATE").map(PathBuf::from));
-        let client = || State::new(state.clone()).map(Client::new);
+        let client = || -> Result<Client> {
+            Ok(Client::new(State::new(state.clone())?).from(around.clone()))
+        };
         match self.verb {
             Verb::Apply(args) => verbs::apply::run(args, &client()?, ui).await,
             Verb::Diff(args) => verbs::diff::run(args, &client()?, ui).await,
@@ -131,14 +143,18 @@ impl Cli {
             Verb::Restart(args) => verbs::restart::run(args, &client()?, ui).await,
             Verb::Get(args) => verbs::get::run(args, &client()?, ui).await,
             Verb::Describe(args) => verbs::describe::run(args, &client()?, ui).await,
+            Verb::Status(args) => verbs::status::run(args, &client()?, ui).await,
             Verb::Wait(args) => verbs::wait::run(args, &client()?, ui).await,
             Verb::Events(args) => verbs::events::run(args, &client()?, ui).await,
             Verb::Logs(args) => verbs::logs::run(args, &client()?, ui).await,
             Verb::Stats(args) => verbs::stats::run(args, &client()?, ui).await,
+            Verb::Health(args) => verbs::health::run(args, &client()?, ui).await,
+            Verb::SlowQueries(args) => verbs::slow_queries::run(args, &client()?, ui).await,
             Verb::Url(args) => verbs::url::run(args, &client()?, ui).await,
             Verb::Env(args) => verbs::env::run(args, &client()?, ui).await,
             Verb::Info(args) => verbs::info::run(args, &client()?, ui).await,
             Verb::Exec(args) => verbs::exec::run(args, &client()?, ui).await,
+            Verb::Shell(args) => verbs::shell::run(args, &client()?, ui).await,
             Verb::Psql(args) => verbs::psql::run(args, &client()?, ui).await,
             Verb::Validate(args) => verbs::validate::run(&args, ui),
             Verb::Explain(args) => verbs::explain::run(&args, ui),
@@ -164,7 +180,7 @@ mod tests {
     fn the_help_names_every_verb_in_its_own_words() {
         for verb in Cli::command().get_subcommands() {
             let about = verb.get_about().map(ToString::to_string).unwrap_or_default();
-            let line = format!("\n  {:11} {about}\n", verb.get_name());
+            let line = format!("\n  {:12} {about}\n", verb.get_name());
             assert!(HELP.contains(&line), "not in the help:{line}");
         }
     }
@@ -176,40 +192,45 @@ mod tests {
 
         Usage: ctl [OPTIONS] <VERB>
 
-        A NAME is 3, agent-3, agent/agent-3, stack/NAME or infra/NAME.
+        A NAME is 3, agent-3, agent/agent-3, stack/NAME or infra/NAME. Where [NAME] may be left out, it is the
+        agent that HARNESS_AGENT names, else the one in whose worktree you are.
 
         Say what is wanted
-          apply       Create or change objects from spec files
-          diff        Show what an apply would change and do
-          edit        Edit an object's spec file
-          delete      Stop an agent and move what it made to the trash
-          undelete    Bring a deleted agent back
-          trash       List what can be brought back
-          approve     Let deletions through that the guard holds back
-          restart     Restart an agent's processes, or services of an Infra
+          apply        Create or change objects from spec files
+          diff         Show what an apply would change and do
+          edit         Edit an object's spec file
+          delete       Stop an agent and move what it made to the trash
+          undelete     Bring a deleted agent back
+          trash        List what can be brought back
+          approve      Let deletions through that the guard holds back
+          restart      Restart an agent's processes, or services of an Infra
 
         See what is there
-          get         List objects
-          describe    Show everything about an object
-          wait        Wait until objects are ready, deleted, or in a condition
-          events      Show what happened
-          logs        Show logs of processes, services and setup steps
-          stats       Show what services of an Infra use
-          url         Print an agent's URLs
-          env         Print an agent's environment
-          info        Show which controller runs here
+          get          List objects
+          describe     Show everything about an object
+          status       Show how an agent stands, on a short page
+          wait         Wait until objects are ready, deleted, or in a condition
+          events       Show what happened
+          logs         Show logs of processes, services and setup steps
+          stats        Show what an agent's processes use, or services of an Infra
+          health       Look at an agent's processes now
+          slow-queries Show which queries of an agent took longest
+          url          Print an agent's URLs
+          env          Print an agent's environment
+          info         Show which controller runs here
 
         Work inside an agent or a service
-          exec        Run a command in an agent's worktree, or in a service
-          psql        Open an agent's database, or run one query
+          exec         Run a command in an agent's worktree, or in a service
+          shell        Open a shell in an agent's worktree
+          psql         Open an agent's database, or run one query
 
         Write specs
-          validate    Check spec files, without a controller
-          explain     Explain a field: ctl explain agent.spec.worktree
-          schema      Print the JSON Schema of a kind
-          convert     Turn a compose file, a Procfile or a PM2 config into a spec
+          validate     Check spec files, without a controller
+          explain      Explain a field: ctl explain agent.spec.worktree
+          schema       Print the JSON Schema of a kind
+          convert      Turn a compose file, a Procfile or a PM2 config into a spec
 
-          completion  Print a script that completes ctl's words in a shell
+          completion   Print a script that completes ctl's words in a shell
 
         Options
               --state <DIR>   The controller's state folder [default: ~/.local/state/agent-harness] [env:

@@ -23,6 +23,7 @@ use tokio::sync::mpsc::Receiver;
 
 use crate::error::{Exit, Failure};
 use crate::state::State;
+use crate::whose::Surroundings;
 pub use stream::{Lines, Replies};
 
 /// How long a connection may take, and then the answer: longer than the controller itself waits for anything
@@ -33,6 +34,7 @@ const PATIENCE: Duration = Duration::from_secs(if cfg!(test) { 2 } else { 60 });
 #[derive(Debug, Clone)]
 pub struct Client {
     state: State,
+    around: Surroundings,
     patience: Duration,
 }
 
@@ -158,7 +160,17 @@ pub type Answer<T> = std::result::Result<T, ClientError>;
 impl Client {
     /// A client for the controller of a state folder. Nothing is opened yet.
     pub fn new(state: State) -> Self {
-        Self { state, patience: PATIENCE }
+        Self { state, around: Surroundings::default(), patience: PATIENCE }
+    }
+
+    /// The same, for whoever asks from there.
+    pub fn from(self, around: Surroundings) -> Self {
+        Self { around, ..self }
+    }
+
+    /// From where it is asked.
+    pub fn around(&self) -> &Surroundings {
+        &self.around
     }
 
     /// The state folder.

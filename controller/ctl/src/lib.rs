@@ -21,6 +21,7 @@ mod tests;
 mod ui;
 mod verbs;
 mod waiting;
+mod whose;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -41,7 +42,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let mut ui = ui::Ui::of_terminal(cli.color);
     let exit = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime.block_on(cli.run(&mut ui)),
+        Ok(runtime) => runtime.block_on(cli.run(whose::Surroundings::of_process(), &mut ui)),
         Err(error) => Err(error.into()),
     };
     match exit {

@@ -147,8 +147,17 @@ pub async fn object(client: &Client, key: &ObjectKey) -> Result<Object> {
 
 /// What an agent's processes get.
 pub async fn environment(client: &Client, key: &ObjectKey) -> Result<Environment> {
-    match client.get(&path(key, "/environment")).await {
-        Ok(environment) => Ok(environment),
+    part(client, key, "/environment").await
+}
+
+/// Something of an object (`/health`), from the running controller.
+pub async fn part<T: serde::de::DeserializeOwned>(
+    client: &Client,
+    key: &ObjectKey,
+    rest: &str,
+) -> Result<T> {
+    match client.get(&path(key, rest)).await {
+        Ok(part) => Ok(part),
         Err(error) if error.is_absent() => {
             object(client, key).await?;
             Err(error.into())

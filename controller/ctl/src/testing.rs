@@ -18,17 +18,20 @@ use tokio::net::UnixListener;
 
 use crate::cli::Cli;
 use crate::ui::{Captured, Ui};
+use crate::whose::Surroundings;
 
 /// One command line with its surroundings.
 pub struct Ctl {
     state: tempfile::TempDir,
+    around: Surroundings,
     ui: (Ui, Captured),
 }
 
 impl Ctl {
     /// No terminal, no colour, an empty state folder.
     pub fn new() -> Self {
-        Self { state: tempfile::tempdir().unwrap(), ui: Captured::new() }
+        let state = tempfile::tempdir().unwrap();
+        Self { state, around: Surroundings::default(), ui: Captured::new() }
     }
 
     /// A terminal of a width.
@@ -41,6 +44,18 @@ impl Ctl {
         let path = self.state.path().join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         crate::files::write(&path, text).unwrap();
+        self
+    }
+
+    /// With `HARNESS_AGENT`.
+    pub fn of_agent(mut self, name: &str) -> Self {
+        self.around.agent = Some(name.to_owned());
+        self
+    }
+
+    /// In a folder.
+    pub fn inside(mut self, folder: &str) -> Self {
+        self.around.folder = Some(folder.into());
         self
     }
 
@@ -81,7 +96,7 @@ impl Ctl {
                 let listener = UnixListener::bind(socket).unwrap();
                 tokio::task::spawn_local(serve(listener, Rc::new(answer)));
             }
-            cli.run(&mut ui).await
+            cli.run(self.around, &mut ui).await
         });
         printed(&mut ui, &captured, result, &folder)
     }

@@ -59,6 +59,7 @@ struct Providers {
     containers: DockerProvider,
     store: ObjectStoreService,
     server: PostgresService,
+    servers: Arc<Servers>,
 }
 
 impl Host {
@@ -145,12 +146,13 @@ impl Providers {
             containers,
             server: PostgresService::new(
                 Arc::clone(&supervisor),
-                servers,
+                Arc::clone(&servers),
                 logs.clone(),
                 default_cache(),
                 Arc::clone(report),
             ),
             store: ObjectStoreService::new(supervisor, bin.join("controller"), logs),
+            servers,
         }
     }
 
@@ -257,7 +259,8 @@ impl World for Host {
 
     fn live(&self) -> Option<Live> {
         let (engine, supervisor) = (Arc::clone(&self.docker), Arc::clone(&self.supervisor));
-        Some(Live::new(engine, supervisor, self.installation.clone()))
+        let servers = Arc::clone(&self.providers.servers);
+        Some(Live::new(engine, supervisor, servers, self.installation.clone()))
     }
 
     fn hints(&self) -> UnboundedReceiver<Hint> {

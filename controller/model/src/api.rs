@@ -28,11 +28,16 @@
 //! | `GET /v1/objects/{kind}/{name}/logs` | | `Vec<LogFile>` |
 //! | `GET /v1/objects/infra/{name}/logs/{service}?since=MS&tail=N&follow=true` | | lines as in a log file |
 //! | `GET /v1/objects/infra/{name}/services?cpu=true` | | `Vec<ServiceNow>`; a share of the processors takes a moment |
+//! | `GET /v1/objects/agent/{name}/processes?cpu=true` | | `Vec<ServiceNow>`, one for each process that is enabled |
+//! | `GET /v1/objects/agent/{name}/health` | | `Vec<HealthNow>`; each check is carried out before the answer |
+//! | `GET /v1/objects/agent/{name}/queries?limit=N` | | `Vec<SlowQuery>`, what took longest in all first |
 //! | `POST /v1/objects/infra/{name}/exec/{service}` | stream of [`Frame`] | stream of [`Frame`], ends with the command |
 //! | `GET /v1/events?object=KIND/NAME&follow=true` | | stream of [`Event`], oldest first |
 //! | `POST /v1/down` | [`DownRequest`] | stream of [`Event`], ends when all is down |
 
 mod frame;
+mod health;
+mod query;
 mod service;
 
 use std::collections::BTreeMap;
@@ -44,6 +49,8 @@ use serde::{Deserialize, Serialize};
 use crate::id::{ObjectKey, Uid};
 use crate::status::Status;
 pub use frame::{Ended, ExecRequest, Frame, FrameError, Frames, WindowSize};
+pub use health::HealthNow;
+pub use query::SlowQuery;
 pub use service::ServiceNow;
 
 /// What went wrong with a request.

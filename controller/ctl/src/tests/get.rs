@@ -132,6 +132,12 @@ fn other_forms() {
         message: ""
         observedGeneration: 2
         lastTransitionTime: "2026-11-24T11:58:00Z"
+      - type: CrashLoop
+        status: "False"
+        reason: NoCrashes
+        message: ""
+        observedGeneration: 2
+        lastTransitionTime: "2026-11-24T11:58:00Z"
       - type: Drifted
         status: "False"
         reason: AsWanted

@@ -53,6 +53,7 @@ fn describe_shows_everything() {
       Synced           True   Valid           2m
       Progressing      False  Working         2m  see above
       Stalled          True   NeedsAttention  2m
+      CrashLoop        False  NoCrashes       2m
       Drifted          False  AsWanted        2m
       Suspended        False  Active          2m
       SourceValid      True   Valid           2m
@@ -104,6 +105,7 @@ fn describe_shows_everything() {
       Synced           True   Valid       2m
       Progressing      False  Working     2m
       Stalled          False  NotStalled  2m
+      CrashLoop        False  NoCrashes   2m
       Drifted          False  AsWanted    2m
       Suspended        False  Active      2m
       SourceValid      True   Valid       2m
@@ -140,6 +142,7 @@ fn describe_shows_everything() {
       Synced           True   Valid           2m
       Progressing      False  Working         2m  see above
       Stalled          True   NeedsAttention  2m
+      CrashLoop        False  NoCrashes       2m
       Drifted          False  AsWanted        2m
       Suspended        False  Active          2m
       SourceValid      True   Valid           2m

@@ -1,5 +1,6 @@
 //! Whole command lines against a stand-in for the controller: what is printed, and how it ends.
 
+mod agents;
 mod change;
 mod get;
 mod inside;
@@ -7,6 +8,7 @@ mod look;
 mod services;
 mod trash;
 mod wait;
+mod whose;
 mod write;
 
 use agent_harness_model::api::Object;

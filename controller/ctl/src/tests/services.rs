@@ -75,15 +75,16 @@ fn describe_shows_services_as_they_are_now() {
 fn stats_are_a_line_for_each_service() {
     let shown = Ctl::new().with(&["stats", "infra/shared"], with_services(true));
     insta::assert_snapshot!(shown, @"
-    NAME      CPU    MEMORY        PIDS  NETWORK     DISK
-    mailpit   12.3%  38Mi / 256Mi  7     2.0Ki / 0B  5.0Mi / 700B
-    postgres  -      -             -     -           -
+    NAME      STATE     CPU    MEMORY        PIDS  FILES  UPTIME  RESTARTS  NETWORK     DISK
+    mailpit   running   12.3%  38Mi / 256Mi  7     -      30m     2         2.0Ki / 0B  5.0Mi / 700B
+    postgres  external  -      -             -     -      -       -         -           -
+    total     -         12.3%  38Mi          7     -      -       2         2.0Ki / 0B  5.0Mi / 700B
     --- Done
     ");
     let shown = Ctl::new().with(&["stats", "infra/shared", "mailpit"], with_services(false));
     insta::assert_snapshot!(shown, @"
-    NAME     CPU  MEMORY     PIDS  NETWORK  DISK
-    mailpit  -    - / 256Mi  -     -        -
+    NAME     STATE  CPU  MEMORY     PIDS  FILES  UPTIME  RESTARTS  NETWORK  DISK
+    mailpit  -      -    - / 256Mi  -     -      -       -         -        -
     --- stderr
     warning: there is no Docker engine at unix:///var/run/docker.sock
     --- Failed

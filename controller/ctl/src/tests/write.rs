@@ -190,7 +190,7 @@ fn a_template_that_is_not_there_is_named() {
 fn a_path_goes_through_names_of_the_users_own() {
     let explain = |path: &str| Ctl::new().alone(&["explain", path]);
     let ready = explain("stack.spec.processes.ready");
-    assert!(ready.starts_with("stack.spec.processes.ready  Ready\n"), "{ready}");
+    assert!(ready.starts_with("stack.spec.processes.ready  Probe\n"), "{ready}");
     assert_eq!(
         explain("stack.spec.processes.api.ready").lines().skip(1).collect::<Vec<_>>(),
         ready.lines().skip(1).collect::<Vec<_>>()

@@ -168,12 +168,34 @@ impl Ui {
         let text = table.render(self.out.width, self.out.colour);
         self.data(&text)
     }
+
+    /// Writes a table in place of what is on a terminal.
+    pub fn screen(&mut self, table: &Table, first: bool) -> io::Result<()> {
+        let text = table.render(self.out.width, self.out.colour);
+        self.data(&in_place(&text, first))
+    }
+}
+
+/// A text in place of what is on the screen: from its upper left corner, and nothing after it. It is not wiped before,
+/// which would flicker, but for the first time.
+fn in_place(text: &str, first: bool) -> String {
+    let wipe = if first { "\x1b[2J" } else { "" };
+    format!("{wipe}\x1b[H{}\x1b[J", text.replace('\n', "\x1b[K\n"))
 }
 
 /// The columns of a terminal; `COLUMNS` is not asked, since it may be another terminal's.
 fn columns(stream: &impl std::os::fd::AsFd) -> Option<usize> {
     let size = rustix::termios::tcgetwinsize(stream).ok()?;
     (size.ws_col > 0).then_some(usize::from(size.ws_col))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn what_was_on_the_screen_is_written_over() {
+        assert_eq!(super::in_place("a\nb\n", true), "\x1b[2J\x1b[Ha\x1b[K\nb\x1b[K\n\x1b[J");
+        assert_eq!(super::in_place("a\n", false), "\x1b[Ha\x1b[K\n\x1b[J");
+    }
 }
 
 #[cfg(test)]

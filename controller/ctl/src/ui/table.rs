@@ -110,8 +110,13 @@ impl Table {
 
     /// A last column of whole sentences, that go on in the lines below where there is no room.
     pub fn prose(self) -> Self {
-        let least = Some(24);
-        self.with(Column { least, optional: true, prose: true, ..Column::default() })
+        self.sentences("")
+    }
+
+    /// The same, with a title.
+    pub fn sentences(self, title: &str) -> Self {
+        let (title, least) = (title.to_owned(), Some(24));
+        self.with(Column { title, least, optional: true, prose: true, ..Column::default() })
     }
 
     fn with(mut self, column: Column) -> Self {

@@ -9,13 +9,14 @@ use agent_harness_model::status::{Phase, Status};
 
 use crate::client::{Client, encode};
 use crate::error::{Exit, Result};
-use crate::lookup::{self, Word};
+use crate::lookup::{self, Selector, Word};
 use crate::object;
 use crate::ui::{Cell, Table, Tone, Ui, age};
 use crate::verbs::events;
+use crate::whose;
 use above::Above;
 use services::Services;
-pub use services::memory;
+pub use services::{memory, state_tone};
 
 /// How many of the last events are shown.
 const EVENTS: usize = 10;
@@ -24,13 +25,18 @@ const EVENTS: usize = 10;
 #[derive(Debug, clap::Args)]
 pub struct DescribeArgs {
     /// The objects
-    #[arg(value_name = "NAME", required = true)]
+    #[arg(value_name = "NAME")]
     names: Vec<Word>,
 }
 
 /// Carries it out.
 pub async fn run(args: DescribeArgs, client: &Client, ui: &mut Ui) -> Result {
-    let (objects, live) = lookup::objects(client, ui, &lookup::selectors(&args.names)).await?;
+    let named = if args.names.is_empty() {
+        vec![Selector::One(whose::one(client, None).await?)]
+    } else {
+        lookup::selectors(&args.names)
+    };
+    let (objects, live) = lookup::objects(client, ui, &named).await?;
     for (index, object) in objects.iter().enumerate() {
         if index > 0 {
             ui.line("")?;

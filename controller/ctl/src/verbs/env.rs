@@ -7,6 +7,7 @@ use crate::client::Client;
 use crate::error::{Exit, Result};
 use crate::lookup;
 use crate::ui::Ui;
+use crate::whose;
 
 /// Print an agent's environment
 ///
@@ -15,7 +16,7 @@ use crate::ui::Ui;
 pub struct EnvArgs {
     /// The agent
     #[arg(value_name = "NAME")]
-    name: ObjectKey,
+    name: Option<ObjectKey>,
     /// How to print it
     #[arg(short, long, value_name = "FORM", default_value = "dotenv")]
     output: Form,
@@ -37,7 +38,8 @@ enum Form {
 
 /// Carries it out.
 pub async fn run(args: EnvArgs, client: &Client, ui: &mut Ui) -> Result {
-    let mut environment = lookup::environment(client, &args.name).await?;
+    let name = whose::one(client, args.name).await?;
+    let mut environment = lookup::environment(client, &name).await?;
     if !args.show_secrets {
         mask(&mut environment);
     }

@@ -14,6 +14,7 @@ use crate::error::{Exit, Failure, Result};
 use crate::lookup;
 use crate::ui::Ui;
 use crate::verbs::psql::without_own_postgres;
+use crate::whose;
 
 /// Run a command in an agent's worktree, or in a service
 ///
@@ -24,7 +25,7 @@ use crate::verbs::psql::without_own_postgres;
 pub struct ExecArgs {
     /// The agent, or infra/NAME
     #[arg(value_name = "NAME")]
-    name: ObjectKey,
+    name: Option<String>,
     /// Which service of an Infra
     #[arg(value_name = "SERVICE")]
     service: Option<String>,
@@ -35,39 +36,62 @@ pub struct ExecArgs {
 
 /// Carries it out.
 pub async fn run(args: ExecArgs, client: &Client, ui: &mut Ui) -> Result {
-    let is_infra = args.name.kind == ObjectKind::Infra;
-    if let Some(service) = args.service.as_deref().filter(|_| is_infra) {
-        return service::run((&args.name, service), args.command, client, ui).await;
+    let words = args.name.into_iter().chain(args.service).collect();
+    let (name, service) = whose::about(client, words, 1).await?;
+    let is_infra = name.kind == ObjectKind::Infra;
+    if let Some(service) = service.first().filter(|_| is_infra) {
+        return service::run((&name, service), args.command, client, ui).await;
     }
-    if let Some(word) = &args.service {
-        return Err(Failure::usage(format!("{} has no services, such as `{word}`", args.name))
-            .hint(format!("a command comes after `--`: ctl exec {} -- {word}", args.name.name)));
+    if let Some(word) = service.first() {
+        return Err(Failure::usage(format!("{name} has no services, such as `{word}`"))
+            .hint(format!("a command comes after `--`: ctl exec {} -- {word}", name.name)));
     }
     if is_infra {
-        return Err(Failure::usage(format!("which service of {}? A name is missing", args.name))
-            .hint(format!("`ctl stats {}` lists them", args.name)));
+        return Err(Failure::usage(format!("which service of {name}? A name is missing"))
+            .hint(format!("`ctl stats {name}` lists them")));
     }
-    let environment = lookup::environment(client, &args.name).await?;
-    let mut words = args.command.into_iter();
-    let program = words.next().unwrap_or_else(|| {
-        std::env::var_os("SHELL").filter(|shell| !shell.is_empty()).unwrap_or_else(|| "sh".into())
-    });
+    become_command(&name, args.command, client, ui).await
+}
+
+/// Becomes a command in an agent's worktree, or the user's shell where there is none. Comes back only with a failure.
+pub async fn become_command(
+    name: &ObjectKey,
+    command: Vec<OsString>,
+    client: &Client,
+    ui: &Ui,
+) -> Result {
+    let environment = lookup::environment(client, name).await?;
     if !environment.cwd.is_dir() {
         let message = format!("the worktree {} is not there", environment.cwd.display());
         return Err(Failure::failed(message)
-            .hint(format!("`ctl describe {}` says how it stands", args.name.name)));
+            .hint(format!("`ctl describe {}` says how it stands", name.name)));
     }
+    let mut words = command.into_iter();
+    let named = words.next();
+    let for_a_person = named.is_none() && ui.is_terminal();
+    let program = named.unwrap_or_else(shell);
     let mut command = Command::new(&program);
     without_own_postgres(&mut command);
-    let error = command
+    command
         .args(words)
         .current_dir(&environment.cwd)
         .envs(&environment.variables)
-        .env("PWD", &environment.cwd)
-        .exec();
+        .env("PWD", &environment.cwd);
+    if for_a_person {
+        // Shells whose own files set a prompt go on to show that one.
+        let prompt = std::env::var("PS1").unwrap_or_else(|_| "$ ".to_owned());
+        command.env("PS1", format!("({}) {prompt}", name.name));
+    }
+    let error = command.exec();
     let exit = match error.kind() {
         std::io::ErrorKind::NotFound => Exit::NoCommand,
         _ => Exit::CannotRun,
     };
     Err(Failure::new(exit, format!("{}: {error}", program.display())))
+}
+
+/// The shell that the user has chosen.
+fn shell() -> OsString {
+    let chosen = std::env::var_os("SHELL").filter(|shell| !shell.is_empty());
+    chosen.unwrap_or_else(|| "/bin/sh".into())
 }

@@ -16,6 +16,7 @@ use crate::error::{Exit, Failure, Result};
 use crate::lookup;
 use crate::object;
 use crate::ui::Ui;
+use crate::whose;
 use printer::Printer;
 use source::Source;
 
@@ -31,10 +32,17 @@ const LOOK: Duration = Duration::from_secs(1);
 pub struct LogsArgs {
     /// The agent, or infra/NAME
     #[arg(value_name = "NAME")]
-    name: ObjectKey,
+    name: Option<String>,
     /// Which logs: api, setup/install, postgres, ...
     #[arg(value_name = "LOG")]
     logs: Vec<String>,
+    #[command(flatten)]
+    how: How,
+}
+
+/// What of them is shown, and how.
+#[derive(Debug, clap::Args)]
+struct How {
     /// Go on and print what is written
     #[arg(short, long)]
     follow: bool,
@@ -52,12 +60,24 @@ pub struct LogsArgs {
     timestamps: bool,
 }
 
+/// What is shown.
+struct Wanted {
+    name: ObjectKey,
+    logs: Vec<String>,
+    how: How,
+}
+
 /// Carries it out.
 pub async fn run(args: LogsArgs, client: &Client, ui: &mut Ui) -> Result {
+    let words = args.name.into_iter().chain(args.logs).collect();
+    let (name, logs) = whose::about(client, words, usize::MAX).await?;
+    let args = Wanted { name, logs, how: args.how };
     let all = list(&args, client, ui).await?;
     let files = match check(&args, &all) {
         Ok(()) => chosen(&args, all),
-        Err(failure) if !args.follow || !is_to_come(&args, client).await => return Err(failure),
+        Err(failure) if !args.how.follow || !is_to_come(&args, client).await => {
+            return Err(failure);
+        }
         Err(_) => {
             ui.say("nothing was written yet")?;
             Vec::new()
@@ -65,11 +85,11 @@ pub async fn run(args: LogsArgs, client: &Client, ui: &mut Ui) -> Result {
     };
     let mut shown = Shown::new(&args, ui.now());
     let lines = shown.open(client, ui, files).await?;
-    if lines.iter().all(|(_, lines)| lines.is_empty()) && !args.follow {
+    if lines.iter().all(|(_, lines)| lines.is_empty()) && !args.how.follow {
         ui.say("nothing was written")?;
     }
     shown.printer.print(ui, lines)?;
-    if !args.follow {
+    if !args.how.follow {
         return Ok(Exit::Done);
     }
     // Whatever else begins to write is new from its first line on.
@@ -90,7 +110,7 @@ pub async fn run(args: LogsArgs, client: &Client, ui: &mut Ui) -> Result {
 }
 
 /// The logs that there are.
-async fn list(args: &LogsArgs, client: &Client, ui: &mut Ui) -> Result<Vec<LogFile>> {
+async fn list(args: &Wanted, client: &Client, ui: &mut Ui) -> Result<Vec<LogFile>> {
     match client.get(&path(&args.name, "/logs")).await {
         Ok(all) => Ok(all),
         Err(error) if error.is_absent() => {
@@ -118,7 +138,7 @@ async fn list(args: &LogsArgs, client: &Client, ui: &mut Ui) -> Result<Vec<LogFi
 }
 
 /// That the logs that were named are there, or any.
-fn check(args: &LogsArgs, all: &[LogFile]) -> Result<()> {
+fn check(args: &Wanted, all: &[LogFile]) -> Result<()> {
     if all.is_empty() {
         return Err(Failure::failed(format!("{} has no logs yet", args.name)));
     }
@@ -131,7 +151,7 @@ fn check(args: &LogsArgs, all: &[LogFile]) -> Result<()> {
 }
 
 /// Whether what is not written yet may be: nobody looked at the object as it is now, or what was named is a part of it.
-async fn is_to_come(args: &LogsArgs, client: &Client) -> bool {
+async fn is_to_come(args: &Wanted, client: &Client) -> bool {
     let Ok(object) = lookup::object(client, &args.name).await else { return false };
     let Some(status) = object.status.as_ref().filter(|_| object::is_current(&object)) else {
         return true;
@@ -144,7 +164,7 @@ async fn is_to_come(args: &LogsArgs, client: &Client) -> bool {
 }
 
 /// The logs that were named, else those of the processes, else all.
-fn chosen(args: &LogsArgs, all: Vec<LogFile>) -> Vec<LogFile> {
+fn chosen(args: &Wanted, all: Vec<LogFile>) -> Vec<LogFile> {
     let any_process = all.iter().any(|file| !file.name.contains('/'));
     let wanted = |file: &LogFile| {
         if args.logs.is_empty() {
@@ -158,7 +178,7 @@ fn chosen(args: &LogsArgs, all: Vec<LogFile>) -> Vec<LogFile> {
 
 /// The logs that are shown, and how far they were read.
 struct Shown<'a> {
-    args: &'a LogsArgs,
+    args: &'a Wanted,
     from: From,
     printer: Printer<'a>,
     /// By the place of the log's name in the printer's.
@@ -166,12 +186,12 @@ struct Shown<'a> {
 }
 
 impl<'a> Shown<'a> {
-    fn new(args: &'a LogsArgs, now: Timestamp) -> Self {
+    fn new(args: &'a Wanted, now: Timestamp) -> Self {
         let from = From {
-            tail: args.tail.filter(|_| args.grep.is_none()),
-            since_ms: args.since.map(|since| before(now, since.0)),
+            tail: args.how.tail.filter(|_| args.how.grep.is_none()),
+            since_ms: args.how.since.map(|since| before(now, since.0)),
         };
-        let printer = Printer::new(args.grep.as_ref(), args.timestamps);
+        let printer = Printer::new(args.how.grep.as_ref(), args.how.timestamps);
         Self { args, from, printer, sources: Vec::new() }
     }
 
@@ -191,7 +211,7 @@ impl<'a> Shown<'a> {
                 Some(path) => Source::file(path, self.from)?,
                 None => {
                     let of = (&self.args.name, file.name.as_str());
-                    match Source::streamed(client, of, self.from, self.args.follow).await {
+                    match Source::streamed(client, of, self.from, self.args.how.follow).await {
                         Ok(opened) => opened,
                         // Of several, the others are there all the same.
                         Err(failure) if self.args.logs.is_empty() => {
@@ -202,9 +222,9 @@ impl<'a> Shown<'a> {
                     }
                 }
             };
-            if let Some(regex) = &self.args.grep {
+            if let Some(regex) = &self.args.how.grep {
                 new.retain(|line| regex.is_match(&line.text));
-                let excess = self.args.tail.map_or(0, |tail| new.len().saturating_sub(tail));
+                let excess = self.args.how.tail.map_or(0, |tail| new.len().saturating_sub(tail));
                 new.drain(..excess);
             }
             lines.push((self.printer.add(&file.name), new));

@@ -8,12 +8,11 @@ use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::Command;
 
-use agent_harness_model::id::ObjectKey;
-
 use crate::client::Client;
 use crate::error::{Failure, Result};
 use crate::lookup;
 use crate::ui::Ui;
+use crate::whose;
 use connection::Connection;
 
 /// How psql is told how long a server may take to let it in.
@@ -27,7 +26,7 @@ const TIMEOUT: &str = "PGCONNECT_TIMEOUT";
 pub struct PsqlArgs {
     /// The agent
     #[arg(value_name = "NAME")]
-    name: ObjectKey,
+    name: Option<String>,
     /// A query to run instead of opening a session
     #[arg(value_name = "QUERY")]
     query: Option<String>,
@@ -38,26 +37,34 @@ pub struct PsqlArgs {
 
 /// Carries it out.
 pub async fn run(args: PsqlArgs, client: &Client, ui: &mut Ui) -> Result {
-    let environment = lookup::environment(client, &args.name).await?;
+    let words = args.name.into_iter().chain(args.query).collect();
+    let (name, mut query) = whose::about(client, words, 1).await?;
+    let query = query.pop();
+    let environment = lookup::environment(client, &name).await?;
     let connection = Connection::find(&environment.variables).ok_or_else(|| {
-        Failure::failed(format!("{} has no database in its environment", args.name)).hint(
+        Failure::failed(format!("{name} has no database in its environment")).hint(
             "give its Stack `env: {PGHOST: ${database.host}, PGPORT: ${database.port}, \
              PGUSER: ${database.user}, PGPASSWORD: ${database.password}, PGDATABASE: ${database.name}}`",
         )
     })?;
-    match (find_psql(), &args.query) {
-        (Some(psql), _) => Err(exec(&psql, &connection, args)),
-        (None, Some(query)) if args.args.is_empty() => query::run(&connection, query, ui).await,
+    match (find_psql(), query) {
+        (Some(psql), query) => Err(exec(&psql, &connection, query, args.args)),
+        (None, Some(query)) if args.args.is_empty() => query::run(&connection, &query, ui).await,
         (None, _) => Err(Failure::failed("psql is not installed")
             .hint("apt-get install postgresql-client")
-            .hint(format!("without it: ctl psql {} 'select 1'", args.name.name))),
+            .hint(format!("without it: ctl psql {} 'select 1'", name.name))),
     }
 }
 
 /// Becomes psql. The password goes through the environment, never through an argument.
-fn exec(psql: &PathBuf, connection: &Connection, args: PsqlArgs) -> Failure {
+fn exec(
+    psql: &PathBuf,
+    connection: &Connection,
+    query: Option<String>,
+    args: Vec<OsString>,
+) -> Failure {
     let mut command = Command::new(psql);
-    if let Some(query) = args.query {
+    if let Some(query) = query {
         command.arg("--command").arg(query);
     }
     without_own_postgres(&mut command);
@@ -65,7 +72,7 @@ fn exec(psql: &PathBuf, connection: &Connection, args: PsqlArgs) -> Failure {
     if std::env::var_os(TIMEOUT).is_none() {
         command.env(TIMEOUT, query::PATIENCE.as_secs().to_string());
     }
-    let error = command.args(args.args).envs(connection.variables()).exec();
+    let error = command.args(args).envs(connection.variables()).exec();
     Failure::failed(format!("{}: {error}", psql.display()))
 }
 

@@ -1,6 +1,6 @@
 //! `ctl restart`: has processes of an agent, or services of an Infra, started anew.
 
-use agent_harness_model::id::{ObjectKey, ObjectKind};
+use agent_harness_model::id::ObjectKind;
 use agent_harness_model::spec::Duration;
 
 use crate::client::{Client, encode, path};
@@ -8,13 +8,14 @@ use crate::error::{Exit, Result};
 use crate::lookup;
 use crate::ui::{Tone, Ui};
 use crate::waiting::{self, Goal, Limit, Target};
+use crate::whose;
 
 /// Restart an agent's processes, or services of an Infra
 #[derive(Debug, clap::Args)]
 pub struct RestartArgs {
     /// The agent, or infra/NAME
     #[arg(value_name = "NAME")]
-    name: ObjectKey,
+    name: Option<String>,
     /// The processes or services; all of them without
     #[arg(value_name = "PROCESS")]
     processes: Vec<String>,
@@ -28,7 +29,8 @@ pub struct RestartArgs {
 
 /// Carries it out.
 pub async fn run(args: RestartArgs, client: &Client, ui: &mut Ui) -> Result {
-    let key = &args.name;
+    let words = args.name.into_iter().chain(args.processes).collect();
+    let (key, processes) = &whose::about(client, words, usize::MAX).await?;
     let object = lookup::object(client, key).await?;
     let limit = Limit::new(args.timeout);
     let is_infra = key.kind == ObjectKind::Infra;
@@ -36,8 +38,8 @@ pub async fn run(args: RestartArgs, client: &Client, ui: &mut Ui) -> Result {
     // when it was done, or why not.
     let done = is_infra || args.wait;
     let mut words = Vec::new();
-    if !args.processes.is_empty() {
-        words.push(format!("process={}", encode(args.processes.join(","))));
+    if !processes.is_empty() {
+        words.push(format!("process={}", encode(processes.join(","))));
     }
     if done {
         words.push("wait=true".to_owned());
@@ -46,10 +48,10 @@ pub async fn run(args: RestartArgs, client: &Client, ui: &mut Ui) -> Result {
     // Whether anything comes of it, the controller knows.
     client.order(&path(key, &format!("/restart{query}"))).await?;
     let word = ui.paint(Tone::Good, if done { "restarted" } else { "restarting" });
-    if args.processes.is_empty() {
+    if processes.is_empty() {
         ui.line(&format!("{key} {word}"))?;
     }
-    for process in &args.processes {
+    for process in processes {
         let kind = if is_infra { "" } else { "process/" };
         ui.line(&format!("{key} {kind}{process} {word}"))?;
     }

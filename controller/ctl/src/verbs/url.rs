@@ -1,19 +1,18 @@
 //! `ctl url`: where an agent's servers answer.
 
-use agent_harness_model::id::ObjectKey;
-
 use crate::client::Client;
 use crate::error::{Exit, Failure, Result};
 use crate::lookup::{self, Selector};
 use crate::object;
 use crate::ui::{Cell, Table, Tone, Ui};
+use crate::whose;
 
 /// Print an agent's URLs
 #[derive(Debug, clap::Args)]
 pub struct UrlArgs {
     /// The agent
     #[arg(value_name = "NAME")]
-    name: ObjectKey,
+    name: Option<String>,
     /// Which URL; without, the frontend's where there is one
     #[arg(value_name = "SERVER", conflicts_with = "all")]
     server: Option<String>,
@@ -24,18 +23,20 @@ pub struct UrlArgs {
 
 /// Carries it out.
 pub async fn run(args: UrlArgs, client: &Client, ui: &mut Ui) -> Result {
-    let named = [Selector::One(args.name.clone())];
+    let words = args.name.into_iter().chain(args.server).collect();
+    let (name, server) = whose::about(client, words, usize::from(!args.all)).await?;
+    let named = [Selector::One(name.clone())];
     let (objects, _) = lookup::objects(client, ui, &named).await?;
     let none = || {
-        Failure::failed(format!("{} has no URL", args.name))
-            .hint(format!("`ctl describe {}` says how it stands", args.name))
+        Failure::failed(format!("{name} has no URL"))
+            .hint(format!("`ctl describe {name}` says how it stands"))
     };
     let object = objects.first().ok_or_else(none)?;
     let urls = object.status.as_ref().map(|status| &status.urls).ok_or_else(none)?;
     // Whoever asks for it by name gets it, for a script may be told of it long before.
     if !urls.is_empty() && !object::is_reachable(object) {
         let phase = object::phase(object);
-        ui.warn(&format!("{} is {phase}: nothing may answer there", args.name))?;
+        ui.warn(&format!("{name} is {phase}: nothing may answer there"))?;
     }
     if args.all {
         let mut table = Table::plain(0).column("").column("");
@@ -45,10 +46,10 @@ pub async fn run(args: UrlArgs, client: &Client, ui: &mut Ui) -> Result {
         ui.table(&table)?;
         return Ok(Exit::Done);
     }
-    let url = match &args.server {
+    let url = match server.first() {
         Some(server) => urls.get(server).ok_or_else(|| {
             let names: Vec<_> = urls.keys().map(String::as_str).collect();
-            Failure::failed(format!("{} has no URL of `{server}`", args.name))
+            Failure::failed(format!("{name} has no URL of `{server}`"))
                 .hint(format!("there are {}", names.join(", ")))
         })?,
         None => object::url(object).map(|(_, url)| url).ok_or_else(none)?,

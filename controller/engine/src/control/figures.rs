@@ -12,17 +12,17 @@ use super::objects::live;
 use super::services;
 
 #[derive(Debug, serde::Deserialize)]
-pub struct ServicesQuery {
+pub struct FiguresQuery {
     /// Also the share of the processors, which takes a moment.
     #[serde(default)]
-    cpu: bool,
+    pub(super) cpu: bool,
 }
 
 /// `GET …/services?cpu=true`
 pub async fn services(
     State(control): State<Control>,
     Path((kind, name)): Path<(String, String)>,
-    Query(query): Query<ServicesQuery>,
+    Query(query): Query<FiguresQuery>,
 ) -> Result<Json<Vec<ServiceNow>>, Refusal> {
     let key = key(&kind, &name)?;
     if key.kind != ObjectKind::Infra {

@@ -12,6 +12,7 @@ mod incarnations;
 mod leave;
 mod logs;
 mod objects;
+mod processes;
 mod restart;
 mod services;
 mod socket;
@@ -100,6 +101,9 @@ fn routes(control: Control) -> Router {
         .route("/v1/objects/{kind}/{name}/restart", post(restart::restart))
         .route("/v1/objects/{kind}/{name}/environment", get(objects::environment))
         .route("/v1/objects/{kind}/{name}/services", get(figures::services))
+        .route("/v1/objects/{kind}/{name}/processes", get(processes::processes))
+        .route("/v1/objects/{kind}/{name}/health", get(processes::health))
+        .route("/v1/objects/{kind}/{name}/queries", get(processes::queries))
         .route("/v1/objects/{kind}/{name}/exec/{service}", post(exec::exec))
         .route("/v1/objects/{kind}/{name}/logs/{service}", get(logs::stream))
         .route("/v1/apply", post(apply::apply))

@@ -1,6 +1,7 @@
 //! The control socket as a client meets it: a real engine over a world in memory.
 
 mod leaving;
+mod processes;
 mod restart;
 mod services;
 mod specs;

@@ -1,13 +1,14 @@
-//! What a service of an Infra is like at this moment.
+//! What a service of an Infra, or a process of an Agent, is like at this moment.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// A service of an Infra at this moment. What does not apply to it, or is not known, is `None`.
+/// A service of an Infra, or a process of an Agent, at this moment. What does not apply to it, or is not known, is
+/// `None`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ServiceNow {
-    /// `postgres`, `objectStore`, or its name in `services`.
+    /// `postgres`, `objectStore`, or its name in `services` or `processes`.
     pub name: String,
     /// What it is, as in the status: `container/postgres`, `service/objectStore`, `process/mailpit`.
     pub resource: String,
@@ -23,6 +24,8 @@ pub struct ServiceNow {
     pub ports: Vec<String>,
     /// The container's name in the engine.
     pub container: Option<String>,
+    /// The process id, of a process of this host.
+    pub pid: Option<u32>,
     /// Since when it runs.
     pub started: Option<Timestamp>,
     /// How often it was started again since it was made.
@@ -35,6 +38,8 @@ pub struct ServiceNow {
     pub memory_limit: Option<u64>,
     /// Processes, and threads where the engine counts them.
     pub pids: Option<u64>,
+    /// Open files, sockets and pipes among them, of all its processes.
+    pub open_files: Option<u64>,
     /// Bytes received.
     pub network_in: Option<u64>,
     /// Bytes sent.

@@ -20,6 +20,7 @@ pub mod server;
 mod service;
 mod session;
 mod sql;
+pub mod statements;
 pub mod strategy;
 mod template;
 
@@ -27,3 +28,4 @@ pub use error::PgError;
 pub use provider::{PostgresProvider, RunStep, StepFuture};
 pub use server::Servers;
 pub use service::{PostgresService, Report};
+pub use statements::StatementsError;

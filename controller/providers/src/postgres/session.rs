@@ -99,10 +99,15 @@ impl Session<'_> {
 
     /// The one row of a query that is asked once: in one round trip.
     pub async fn row(&mut self, sql: &str, doing: &str) -> Result<PgRow, PgError> {
+        self.rows_once(sql, doing).await?.pop().ok_or_else(|| self.server.strange(doing))
+    }
+
+    /// The rows of a query that is asked once, of which the server remembers nothing.
+    pub async fn rows_once(&mut self, sql: &str, doing: &str) -> Result<Vec<PgRow>, PgError> {
         let after = STATEMENT + MARGIN;
         let query = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()));
         let rows = bounded(after, query.fetch_all(&mut self.connection)).await;
-        self.answer(rows, doing)?.pop().ok_or_else(|| self.server.strange(doing))
+        self.answer(rows, doing)
     }
 
     fn answer<T>(&self, answer: Option<sqlx::Result<T>>, doing: &str) -> Result<T, PgError> {

@@ -1,4 +1,4 @@
-//! What processes of ours use: processor time and memory of their whole trees, from `/proc`.
+//! What processes of ours use: processor time, memory and open files of their whole trees, from `/proc`.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -17,9 +17,12 @@ pub struct Usage {
     pub memory: u64,
     /// How many processes.
     pub pids: u64,
+    /// How many files they have open, sockets and pipes among them; of those that we may look at.
+    pub files: u64,
 }
 
 /// All processes of the host, by their parents.
+#[derive(Debug, Default)]
 pub struct Table(BTreeMap<i32, Vec<Stat>>);
 
 impl Table {
@@ -48,6 +51,7 @@ impl Table {
                 usage.cpu += Duration::from_secs(ticks) / ticks_per_second();
                 usage.memory += proportional(stat.pid).unwrap_or(stat.rss * procfs::page_size());
                 usage.pids += 1;
+                usage.files += open_files(stat.pid);
             }
         }
         Some(usage)
@@ -56,6 +60,12 @@ impl Table {
 
 fn ticks_per_second() -> u32 {
     u32::try_from(procfs::ticks_per_second()).unwrap_or(100).max(1)
+}
+
+/// None of one that ended meanwhile, or is not ours to look at.
+fn open_files(pid: i32) -> u64 {
+    let count = procfs::process::Process::new(pid).and_then(|process| process.fd_count());
+    count.ok().and_then(|count| u64::try_from(count).ok()).unwrap_or(0)
 }
 
 /// Memory with its part of what it shares with others: servers share most of theirs among their processes.

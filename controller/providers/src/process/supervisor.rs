@@ -255,7 +255,7 @@ impl Supervisor {
     }
 
     /// What is known of a run of it to whoever probes it; `None`: it does not run.
-    pub(super) fn run(&self, id: &ProcessId, process: &Process) -> Option<Run> {
+    pub(crate) fn run(&self, id: &ProcessId, process: &Process) -> Option<Run> {
         let ProcessState::Running { pid, started_at_ms } = process.state else { return None };
         Some(Run {
             pid,

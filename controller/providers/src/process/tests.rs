@@ -10,6 +10,7 @@ use rustix::process::Signal;
 
 use super::*;
 
+mod figures;
 mod holding;
 mod listening;
 mod lost;

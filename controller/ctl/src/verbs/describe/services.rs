@@ -133,7 +133,8 @@ fn health_tone(health: &str) -> Tone {
     }
 }
 
-fn state_tone(state: &str) -> Tone {
+/// The tone of a state of this moment: `running`, `exited (1)`.
+pub fn state_tone(state: &str) -> Tone {
     match state {
         "running" => Tone::Good,
         "external" => Tone::Plain,

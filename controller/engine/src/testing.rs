@@ -75,6 +75,7 @@ impl Hall {
                 age_ms: 1000,
                 folder_gone: false,
                 hopeless: None,
+                changed: None,
             }))),
         };
         asks.iter().map(|ask| (ask.id.clone(), see(ask.id))).collect()

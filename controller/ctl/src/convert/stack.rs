@@ -101,6 +101,7 @@ pub fn process(run: Command) -> Process {
         ready: None,
         live: None,
         startup: None,
+        watch: None,
         restart: RestartPolicy::Always,
         stop: None,
         memory: None,

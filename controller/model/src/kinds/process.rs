@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -30,10 +31,25 @@ pub struct Desired {
     pub ready: Option<Probe>,
     /// How to see that it never will again; `None`: it runs.
     pub live: Option<Probe>,
+    /// Files whose change starts it again.
+    pub watch: Option<Watch>,
     /// What happens when it ends.
     pub restart: Restart,
     /// Bytes of memory that it may use; `None`: no limit.
     pub memory: Option<u64>,
+}
+
+/// Files whose change starts a process again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Watch {
+    /// The folder that the patterns are of.
+    pub root: PathBuf,
+    /// Which files, as patterns.
+    pub paths: Vec<String>,
+    /// Which of them do not count.
+    pub ignore: Vec<String>,
+    /// Milliseconds without a change until it is started again.
+    pub delay_ms: u64,
 }
 
 /// How to see how a process does.
@@ -158,6 +174,8 @@ pub enum Observed {
         folder_gone: bool,
         /// It is to be ended, as it does not come up or does not live any more: why.
         hopeless: Option<String>,
+        /// A file that it watches has changed since its start: which one, relative to its folder.
+        changed: Option<String>,
     },
     /// It ended.
     Exited {
@@ -215,13 +233,15 @@ impl Kind for Process {
             }
             (
                 Target::Present(want),
-                Some(Observed::Running { fingerprint, ready, hopeless, .. }),
+                Some(Observed::Running { fingerprint, ready, hopeless, changed, .. }),
             ) => {
                 if *fingerprint != want.fingerprint {
                     Verdict::one(
                         Action::Respawn(Arc::clone(want)),
                         "its command, environment or ports changed",
                     )
+                } else if let Some(file) = changed {
+                    Verdict::one(Action::Respawn(Arc::clone(want)), format!("{file} has changed"))
                 } else if let Some(why) = hopeless {
                     Verdict::one(Action::Fail(want.place.clone(), why.clone()), why.clone())
                 } else {

@@ -55,6 +55,7 @@ fn process(name: &str) -> Resource {
         startup: None,
         ready: None,
         live: None,
+        watch: None,
         restart: process::Restart::Always,
         memory: None,
     }))
@@ -123,6 +124,7 @@ fn running(fingerprint: &str, ready: Readiness) -> Have {
         age_ms: 1,
         folder_gone: false,
         hopeless: None,
+        changed: None,
     })
 }
 
@@ -245,6 +247,16 @@ fn one_that_runs_and_does_no_work_is_ended() {
     *hopeless = Some("its `live` check failed 3 times in a row: answered 500".into());
     have.insert(api(), Seen::Known(Some(dead)));
     assert_snapshot!(planned(object(), &have), @"#1 agent/a-1 process/api, end, its `live` check failed 3 times in a row: answered 500");
+}
+
+#[test]
+fn one_whose_files_changed_is_started_again() {
+    let mut have = all();
+    let mut old = running("api-1", Readiness::Ready);
+    let Have::Process(process::Observed::Running { changed, .. }) = &mut old else { panic!() };
+    *changed = Some("src/main.ts".into());
+    have.insert(api(), Seen::Known(Some(old)));
+    assert_snapshot!(planned(object(), &have), @"#1 agent/a-1 process/api, respawn, src/main.ts has changed");
 }
 
 #[test]

@@ -14,6 +14,8 @@ use crate::kinds::{Need, Resource, process};
 use crate::spec::{AfterCondition, Probe, Process, RestartPolicy};
 use crate::template::names_in;
 
+/// Default time without a change of a watched file.
+const WATCH_DELAY_MS: u64 = 300;
 /// Default grace of a stop.
 const STOP_GRACE_MS: u64 = 5000;
 
@@ -110,6 +112,12 @@ pub(super) fn process(
         startup,
         ready,
         live,
+        watch: wanted.watch.as_ref().map(|watch| process::Watch {
+            root: around.root.clone(),
+            paths: watch.paths.clone(),
+            ignore: watch.ignore.clone(),
+            delay_ms: watch.delay.map_or(WATCH_DELAY_MS, |delay| millis(delay.0)),
+        }),
         restart: match wanted.restart {
             RestartPolicy::Always => process::Restart::Always,
             RestartPolicy::OnFailure => process::Restart::OnFailure,

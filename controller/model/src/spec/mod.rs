@@ -42,7 +42,7 @@ pub(crate) use meta::inner_name_problem;
 pub use meta::{API_GROUP, API_VERSION, MAX_NAME, Metadata, name_problem};
 pub use ordered::Ordered;
 pub use probe::{ExecProbe, HttpProbe, LogProbe, Probe, Statuses, TcpProbe};
-pub use process::{AfterCondition, Process, RestartPolicy, Stop};
+pub use process::{AfterCondition, FileWatch, Process, RestartPolicy, Stop};
 pub use quantity::{Duration, FileMode, Size};
 pub use stack::{
     Bucket, CloneStrategy, Database, DatabaseTemplate, File, Stack, StackSpec, Step, VerifyOnly,

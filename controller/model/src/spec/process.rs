@@ -43,6 +43,9 @@ pub struct Process {
     /// exponential backoff. Default: `always`.
     #[serde(default)]
     pub restart: RestartPolicy,
+    /// Files whose change starts the process again. Default: none. Example: `{paths: [src/**], delay: 500ms}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watch: Option<FileWatch>,
     /// How the process is asked to end. Default: `{signal: SIGTERM, timeout: 5s}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop: Option<Stop>,
@@ -93,6 +96,22 @@ pub enum RestartPolicy {
     OnFailure,
     /// Not at all.
     Never,
+}
+
+/// Files whose change starts a process again. `.git`, `node_modules` and `target` are never looked into.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct FileWatch {
+    /// Files, or folders with all that is below them, relative to the worktree; `*` stops at `/`. Example:
+    /// `[src/**, package.json]`.
+    #[schemars(length(min = 1))]
+    pub paths: Vec<String>,
+    /// Of these, the ones that do not count. Default: none. Example: `["**/*.test.ts"]`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ignore: Vec<String>,
+    /// How long nothing may change before the process is started again. Default: `300ms`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delay: Option<Duration>,
 }
 
 /// How a process is asked to end.

@@ -96,6 +96,7 @@ mod tests {
             age_ms: 1,
             folder_gone: false,
             hopeless: None,
+            changed: None,
         })))
     }
 

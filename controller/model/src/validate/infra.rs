@@ -115,6 +115,9 @@ fn check_services(lint: &mut Lint<'_>, spec: &InfraSpec) {
             let at = |key| [base[0], base[1], base[2], key];
             lint.command(&at("run"), &process.run);
             lint.env(&at("env"), &process.env);
+            if let Some(watch) = &process.watch {
+                super::stack::check_watch(lint, &at("watch"), watch);
+            }
             super::stack::check_stop(lint, &at("stop"), process.stop.as_ref());
             let ports: Vec<&str> = service.ports.keys().map(String::as_str).collect();
             super::probe::check_all(lint, &base, process, &[], &ports);

@@ -10,7 +10,7 @@ use crate::spec::diagnostic::Diagnostic;
 use crate::spec::node::Node;
 use crate::spec::parse::Document;
 use crate::spec::{
-    AfterCondition, Duration, Ordered, Process, RestartPolicy, StackSpec, Step, Stop,
+    AfterCondition, Duration, FileWatch, Ordered, Process, RestartPolicy, StackSpec, Step, Stop,
 };
 use crate::template::outline;
 
@@ -145,6 +145,15 @@ fn check_glob(lint: &mut Lint<'_>, path: &[&str], pattern: &str) {
     }
 }
 
+/// Files that are watched, wherever a process is.
+pub(super) fn check_watch(lint: &mut Lint<'_>, base: &[&str], watch: &FileWatch) {
+    for (key, patterns) in [("paths", &watch.paths), ("ignore", &watch.ignore)] {
+        for (index, pattern) in patterns.iter().enumerate() {
+            check_glob(lint, &[base, &[key, &index.to_string()]].concat(), pattern);
+        }
+    }
+}
+
 fn check_steps(lint: &mut Lint<'_>, base: &[&str], steps: &Ordered<Step>) {
     let names: Vec<&str> = steps.keys().collect();
     let mut written: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
@@ -249,6 +258,9 @@ fn check_processes(lint: &mut Lint<'_>, spec: &StackSpec) {
             lint.below(&["processes", name, "cwd"], cwd);
         }
         probe::check_all(lint, &["processes", name], process, &["ports"], &ports);
+        if let Some(watch) = &process.watch {
+            check_watch(lint, &["processes", name, "watch"], watch);
+        }
         check_stop(lint, &["processes", name, "stop"], stop.as_ref());
         for (other, condition) in after {
             let path = ["processes", name.as_str(), "after", other.as_str()];

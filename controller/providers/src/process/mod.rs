@@ -4,6 +4,7 @@
 //! [`ProcessProvider`] connects it to the `Process` kind. What should run is decided by the model.
 
 pub mod backoff;
+mod changes;
 mod drain;
 mod error;
 mod exit;

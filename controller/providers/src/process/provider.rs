@@ -13,6 +13,7 @@ use agent_harness_shim::{logs, signals, timestamp};
 use rustix::process::Signal;
 
 use super::backoff;
+use super::changes::FileWatches;
 use super::ports::{self, Listener, Listening};
 use super::probe::{Health, Prober};
 use super::{Launch, Loss, Process, ProcessId, ProcessState, SuperviseError, Supervisor};
@@ -26,6 +27,7 @@ const FIRST_LOOKS: Duration = Duration::from_millis(300);
 pub struct ProcessProvider {
     supervisor: Arc<Supervisor>,
     prober: Prober,
+    files: FileWatches,
     log_root: PathBuf,
 }
 
@@ -77,7 +79,8 @@ impl ProcessProvider {
     /// Logs lie below `log_root`, see [`agent_harness_shim::logs::path`].
     pub fn new(supervisor: Arc<Supervisor>, log_root: PathBuf) -> Self {
         let prober = Prober::new(supervisor.hints());
-        Self { supervisor, prober, log_root }
+        let files = FileWatches::new(supervisor.hints());
+        Self { supervisor, prober, files, log_root }
     }
 
     async fn act(
@@ -157,6 +160,7 @@ impl ProcessProvider {
         if let Some(run) = self.supervisor.run(&launch.id, &started) {
             // Looked at from the first moment, not from the next look on.
             self.prober.health(&launch.id, &run, want);
+            self.files.changed(&launch.id, &run, want.watch.as_ref());
         }
         Ok(())
     }
@@ -170,6 +174,7 @@ impl ProcessProvider {
         let running: BTreeSet<ProcessId> =
             listed.iter().filter(|(_, process)| runs(process)).map(|(id, _)| id.clone()).collect();
         self.prober.keep_only(&running);
+        self.files.keep_only(&running);
     }
 
     /// Begins to look at processes that run and that nobody looks at yet.
@@ -243,9 +248,12 @@ impl ProcessProvider {
             ProcessState::Running { pid, started_at_ms } => {
                 let age_ms = now.saturating_sub(*started_at_ms);
                 let run = self.supervisor.run(id, process);
-                let health = match (want, run) {
-                    (Some(want), Some(run)) => self.prober.health(id, &run, want),
-                    _ => Health::default(),
+                let (health, changed) = match (want, run) {
+                    (Some(want), Some(run)) => (
+                        self.prober.health(id, &run, want),
+                        self.files.changed(id, &run, want.watch.as_ref()),
+                    ),
+                    _ => (Health::default(), None),
                 };
                 let healthy = u128::from(age_ms) >= backoff::HEALTHY.as_millis();
                 let restarts = if healthy { 0 } else { process.failures };
@@ -258,6 +266,7 @@ impl ProcessProvider {
                     age_ms,
                     folder_gone,
                     hopeless: health.hopeless,
+                    changed,
                 })
             }
             // Ended by us or by a reboot, and wanted again.
@@ -290,6 +299,7 @@ fn on_its_way(process: &Process, what: &str) -> Observed {
         age_ms: 0,
         folder_gone: false,
         hopeless: None,
+        changed: None,
     }
 }
 

@@ -10,6 +10,7 @@ use rustix::process::Signal;
 
 use super::*;
 
+mod changes;
 mod figures;
 mod holding;
 mod listening;

@@ -29,6 +29,7 @@ impl FakeWorld {
                     age_ms: 0,
                     folder_gone: false,
                     hopeless: None,
+                    changed: None,
                 };
                 self.put(id, &Place::Process(want.place.clone()), Have::Process(have));
             }

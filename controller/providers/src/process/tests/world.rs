@@ -47,6 +47,7 @@ impl World {
             startup: None,
             ready: None,
             live: None,
+            watch: None,
             restart: Restart::Always,
             memory: None,
         };

@@ -1,0 +1,257 @@
+//! Whether a file that a process watches has changed since its start: one task per run, which ends with the first change.
+//!
+//! What was written before somebody watched is seen by its time, so a controller that was away misses nothing but what
+//! was removed meanwhile. That the process starts again is the model's affair.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, UNIX_EPOCH};
+
+use agent_harness_model::kinds::process::Watch;
+use globset::GlobSet;
+use notify::{EventKind, RecursiveMode, Watcher as _};
+use tokio::sync::{broadcast, mpsc};
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+
+use super::launch::ProcessId;
+use super::probe::Run;
+use crate::fs;
+use crate::git::facts::matcher;
+
+/// Folders that no pattern leads into: what is in them is made by tools, and there is too much of it.
+const SKIPPED: [&str; 3] = [".git", "node_modules", "target"];
+/// Where the system has no watch to give (inotify limits), all is looked at so often.
+const POLL: Duration = Duration::from_secs(2);
+/// What never comes to rest is waited for so many times its delay.
+const LONGEST: u32 = 20;
+
+/// Keeps one task per running process that watches files.
+pub struct FileWatches {
+    hints: broadcast::Sender<ProcessId>,
+    watched: Mutex<BTreeMap<ProcessId, Watched>>,
+}
+
+struct Watched {
+    run: Run,
+    want: Watch,
+    changed: Changed,
+    task: AbortHandle,
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// The first file that changed, shared with the task that watches.
+type Changed = Arc<Mutex<Option<String>>>;
+
+impl FileWatches {
+    /// Sends a hint when a file has changed.
+    pub fn new(hints: broadcast::Sender<ProcessId>) -> Self {
+        Self { hints, watched: Mutex::default() }
+    }
+
+    /// A file that has changed since this run began, relative to its folder. Starts to watch when nobody does.
+    ///
+    /// Must be called within a tokio runtime.
+    pub fn changed(&self, id: &ProcessId, run: &Run, want: Option<&Watch>) -> Option<String> {
+        let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(want) = want else {
+            watched.remove(id);
+            return None;
+        };
+        if let Some(old) = watched.get(id).filter(|old| old.run == *run && old.want == *want) {
+            return old.changed.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        }
+        let changed = Changed::default();
+        let task = tokio::spawn(watch(
+            id.clone(),
+            run.clone(),
+            want.clone(),
+            Arc::clone(&changed),
+            self.hints.clone(),
+        ));
+        let task = task.abort_handle();
+        let entry = Watched { run: run.clone(), want: want.clone(), changed, task };
+        watched.insert(id.clone(), entry);
+        None
+    }
+
+    /// Watches for these processes alone.
+    pub fn keep_only(&self, running: &BTreeSet<ProcessId>) {
+        let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+        watched.retain(|id, _| running.contains(id));
+    }
+}
+
+async fn watch(
+    id: ProcessId,
+    run: Run,
+    want: Watch,
+    changed: Changed,
+    hints: broadcast::Sender<ProcessId>,
+) {
+    let files = match Files::new(&want) {
+        Ok(files) => Arc::new(files),
+        // Checked by validation.
+        Err(error) => return tracing::warn!(process = %id, %error, "cannot watch its files"),
+    };
+    let (sender, mut events) = mpsc::unbounded_channel();
+    let mut watcher = notify::recommended_watcher(move |event| {
+        // Nobody listens any more: then nobody needs it.
+        let _ = sender.send(event);
+    })
+    .inspect_err(
+        |error| tracing::warn!(process = %id, %error, "cannot watch its files; they are looked at"),
+    )
+    .ok();
+    let mut folders = BTreeSet::new();
+    let delay = Duration::from_millis(want.delay_ms);
+    let mut first = None;
+    loop {
+        // Folders come and go; what is new in them counts as well.
+        let (look, since) = (Arc::clone(&files), run.started_at_ms);
+        let Ok(found) = tokio::task::spawn_blocking(move || look.walk(since)).await else { return };
+        for folder in found.folders.difference(&folders) {
+            if let Some(Err(error)) =
+                watcher.as_mut().map(|it| it.watch(folder, RecursiveMode::NonRecursive))
+            {
+                tracing::warn!(process = %id, %error, "cannot watch all of its files; they are looked at");
+                watcher = None;
+            }
+        }
+        let is_new = found.folders != folders;
+        folders = found.folders;
+        first = first.or(found.changed);
+        if first.is_none() && is_new && watcher.is_some() {
+            // What came between the look and the watch.
+            continue;
+        }
+        let patience = if watcher.is_some() { Duration::MAX } else { POLL };
+        while first.is_none() {
+            let Ok(event) = tokio::time::timeout(patience, events.recv()).await else { break };
+            let Some(event) = event else { return };
+            let Ok(event) = event else { break };
+            first = files.counts(&event);
+            if matches!(event.kind, EventKind::Create(_) | EventKind::Remove(_)) {
+                // It may be a folder.
+                break;
+            }
+        }
+        if first.is_some() {
+            break;
+        }
+    }
+    // An editor, or a switch of branches, writes more than one.
+    let begun = Instant::now();
+    let mut until = begun + delay;
+    while let Ok(Some(event)) =
+        tokio::time::timeout_at(until.min(begun + delay * LONGEST), events.recv()).await
+    {
+        if event.is_ok_and(|event| files.counts(&event).is_some()) {
+            until = Instant::now() + delay;
+        }
+    }
+    *changed.lock().unwrap_or_else(PoisonError::into_inner) = first;
+    let _ = hints.send(id);
+}
+
+/// Which files count.
+struct Files {
+    root: PathBuf,
+    /// Folders that all of them lie in.
+    begins: BTreeSet<PathBuf>,
+    paths: GlobSet,
+    ignore: GlobSet,
+}
+
+/// What a walk came by.
+struct Found {
+    folders: BTreeSet<PathBuf>,
+    changed: Option<String>,
+}
+
+impl Files {
+    fn new(want: &Watch) -> Result<Self, globset::Error> {
+        let begins = want.paths.iter().map(|path| want.root.join(begin(path))).collect();
+        Ok(Self {
+            root: want.root.clone(),
+            begins,
+            paths: matcher(&want.paths)?,
+            ignore: matcher(&want.ignore)?,
+        })
+    }
+
+    /// The name of a file that counts.
+    fn name(&self, path: &Path) -> Option<String> {
+        let inner = path.strip_prefix(&self.root).ok()?;
+        let skipped =
+            inner.components().any(|part| SKIPPED.iter().any(|name| part.as_os_str() == *name));
+        (!skipped && self.paths.is_match(inner) && !self.ignore.is_match(inner))
+            .then(|| inner.display().to_string())
+    }
+
+    fn counts(&self, event: &notify::Event) -> Option<String> {
+        if matches!(event.kind, EventKind::Access(_)) {
+            return None;
+        }
+        // A folder that something happened in has not changed itself.
+        event.paths.iter().filter(|path| !path.is_dir()).find_map(|path| self.name(path))
+    }
+
+    /// All folders that files of it may be in, and a file that was written since.
+    fn walk(&self, since_ms: u64) -> Found {
+        let mut found = Found { folders: BTreeSet::new(), changed: None };
+        let mut open: Vec<PathBuf> = self.begins.iter().map(|begin| self.nearest(begin)).collect();
+        while let Some(folder) = open.pop() {
+            // It may have gone meanwhile, or not be ours to read.
+            let Ok(entries) = fs::list_dir(&folder) else { continue };
+            let wanted = self.begins.iter().any(|begin| folder.starts_with(begin));
+            for path in entries {
+                let Ok(Some(metadata)) = fs::metadata(&path) else { continue };
+                if metadata.is_dir() {
+                    let name = path.file_name().unwrap_or_default();
+                    if wanted && !SKIPPED.iter().any(|skipped| name == *skipped) {
+                        open.push(path);
+                    }
+                    continue;
+                }
+                let written =
+                    metadata.modified().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+                let is_new = written.is_some_and(|at| at.as_millis() > u128::from(since_ms));
+                if is_new && found.changed.is_none() {
+                    found.changed = self.name(&path);
+                }
+            }
+            found.folders.insert(folder);
+        }
+        found
+    }
+
+    /// The folder itself, or the one in which it would be made; never one above the root.
+    fn nearest(&self, folder: &Path) -> PathBuf {
+        let mut ancestors = folder.ancestors().take_while(|it| it.starts_with(&self.root));
+        ancestors.find(|it| it.is_dir()).unwrap_or(&self.root).to_path_buf()
+    }
+}
+
+/// What all files of a pattern lie in, or are: its parts before the first that is not plain.
+fn begin(pattern: &str) -> PathBuf {
+    let is_plain = |part: &&str| !part.contains(['*', '?', '[', '{', '\\']);
+    pattern.split('/').take_while(is_plain).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_begins_where_all_of_its_files_are() {
+        let begins = ["src/**", "src/*.ts", "*.lock", "**", "a/b/c.rs", "src/{a,b}/x"].map(begin);
+        assert_eq!(begins, ["src", "src", "", "", "a/b/c.rs", "src"].map(PathBuf::from));
+    }
+}

@@ -136,7 +136,10 @@ pub async fn about(
                 words.remove(0);
                 Ok((key, words))
             }
-            None => Err(nobody()),
+            None if runs || !objects.is_empty() => Err(nobody()),
+            None => {
+                Err(nobody().hint("no controller runs, which alone knows whose worktree this is"))
+            }
         },
     }
 }

@@ -141,3 +141,18 @@ fn the_worktree_is_known_without_a_controller() {
     --- Failed
     ");
 }
+
+#[test]
+fn without_anything_to_go_by_it_is_said_who_would_know() {
+    insta::assert_snapshot!(Ctl::new().inside("/w/agent-1").alone(&["health"]), @"
+    --- stderr
+    error: which agent? None is named, HARNESS_AGENT is not set, and this folder is in no agent's worktree
+     hint: name one, set HARNESS_AGENT, or stand in an agent's worktree
+     hint: `ctl get agents` lists them
+     hint: no controller runs, which alone knows whose worktree this is
+    --- Usage
+    ");
+    // One variable says it all: nobody has to be asked for the name.
+    let down = Ctl::new().of_agent("agent-1").alone(&["health"]);
+    assert!(down.starts_with("--- stderr\nerror: the controller does not run"), "{down}");
+}

@@ -98,6 +98,12 @@ fn where_nothing_says_whose_it_is_both_ways_are_named() {
      hint: if it is something of an agent: name that one before it, set HARNESS_AGENT, or stand in its worktree
     --- Failed
     ");
+    // Of two words only the first one can be a name.
+    insta::assert_snapshot!(run(&["psql", "select 4/2", "select 1"]), @"
+    --- stderr
+    error: `select 4/2` names no object: write KIND/NAME with the kind infra, stack or agent
+    --- Usage
+    ");
     let wrong = Ctl::new().of_agent("infra/shared").with(&["logs"], looking(world()));
     insta::assert_snapshot!(wrong, @"
     --- stderr

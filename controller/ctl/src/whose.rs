@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use agent_harness_model::api::Object;
-use agent_harness_model::id::{ObjectKey, ObjectKind};
+use agent_harness_model::id::{ObjectKey, ObjectKind, ParseKeyError};
 
 use crate::client::Client;
 use crate::error::{Failure, Result};
@@ -102,7 +102,8 @@ pub async fn about(
 ) -> Result<(ObjectKey, Vec<String>)> {
     let first = words.first().map(String::as_str);
     let is_certain = first.is_some_and(|word| is_plain_name(word) || words.len() > most);
-    if let Some(key) = first.filter(|_| is_certain).and_then(|word| word.parse().ok()) {
+    if let Some(word) = first.filter(|_| is_certain) {
+        let key = word.parse().map_err(|error: ParseKeyError| Failure::usage(error.to_string()))?;
         words.remove(0);
         return Ok((key, words));
     }
@@ -136,7 +137,10 @@ pub async fn about(
                 words.remove(0);
                 Ok((key, words))
             }
-            None => Err(nobody()),
+            None if runs || !objects.is_empty() => Err(nobody()),
+            None => {
+                Err(nobody().hint("no controller runs, which alone knows whose worktree this is"))
+            }
         },
     }
 }

@@ -24,6 +24,20 @@ fn without_a_command_it_is_the_users_shell() {
 }
 
 #[test]
+fn a_shell_of_a_person_says_whose_it_is_and_gives_its_exit_code() {
+    let controller = Controller::with_environment(&[("PORT", "8010")]);
+    let mut shell = controller.ctl_on_terminal("shell 1");
+    let done = shell.env("SHELL", "/bin/sh").write_stdin("echo $PORT\nexit 7\n").assert().code(7);
+    let shown = String::from_utf8(done.get_output().stdout.clone()).unwrap();
+    assert!(shown.contains("(agent-1) $ ") && shown.contains("8010"), "{shown}");
+    // What a script is given is the agent's alone.
+    let mut shell = controller.ctl();
+    let script = "echo $PORT $(env | grep -c ^PS1=); exit 7\n";
+    let done = shell.args(["shell", "1"]).write_stdin(script).assert();
+    done.code(7).stdout("8010 0\n").stderr("");
+}
+
+#[test]
 fn a_command_that_is_not_there_is_named() {
     let controller = Controller::with_environment(&[]);
     let done = controller.ctl().args(["exec", "1", "--", "no-such-command"]).assert();

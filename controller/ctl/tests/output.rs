@@ -20,9 +20,9 @@ fn exit_codes_tell_usage_from_failure() {
 #[test]
 fn a_usage_asks_for_what_is_missing_alone() {
     let state = tempfile::tempdir().unwrap();
-    let done = ctl(state.path()).arg("describe").assert().code(2);
+    let done = ctl(state.path()).arg("edit").assert().code(2);
     let words = String::from_utf8(done.get_output().stderr.clone()).unwrap();
-    assert!(words.contains("\nUsage: ctl describe <NAME>...\n"), "{words}");
+    assert!(words.contains("\nUsage: ctl edit <NAME>\n"), "{words}");
 }
 
 #[test]

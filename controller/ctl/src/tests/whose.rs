@@ -98,6 +98,12 @@ fn where_nothing_says_whose_it_is_both_ways_are_named() {
      hint: if it is something of an agent: name that one before it, set HARNESS_AGENT, or stand in its worktree
     --- Failed
     ");
+    // Of two words only the first one can be a name.
+    insta::assert_snapshot!(run(&["psql", "select 4/2", "select 1"]), @"
+    --- stderr
+    error: `select 4/2` names no object: write KIND/NAME with the kind infra, stack or agent
+    --- Usage
+    ");
     let wrong = Ctl::new().of_agent("infra/shared").with(&["logs"], looking(world()));
     insta::assert_snapshot!(wrong, @"
     --- stderr
@@ -140,4 +146,19 @@ fn the_worktree_is_known_without_a_controller() {
      hint: start it: controller run --specs DIR --state STATE
     --- Failed
     ");
+}
+
+#[test]
+fn without_anything_to_go_by_it_is_said_who_would_know() {
+    insta::assert_snapshot!(Ctl::new().inside("/w/agent-1").alone(&["health"]), @"
+    --- stderr
+    error: which agent? None is named, HARNESS_AGENT is not set, and this folder is in no agent's worktree
+     hint: name one, set HARNESS_AGENT, or stand in an agent's worktree
+     hint: `ctl get agents` lists them
+     hint: no controller runs, which alone knows whose worktree this is
+    --- Usage
+    ");
+    // One variable says it all: nobody has to be asked for the name.
+    let down = Ctl::new().of_agent("agent-1").alone(&["health"]);
+    assert!(down.starts_with("--- stderr\nerror: the controller does not run"), "{down}");
 }

@@ -18,7 +18,9 @@ use agent_harness_providers::git::GitProvider;
 use agent_harness_providers::live::Live;
 use agent_harness_providers::postgres::embedded::default_cache;
 use agent_harness_providers::postgres::{PostgresProvider, PostgresService, Report, Servers};
-use agent_harness_providers::process::{ProcessId, ProcessProvider, Supervisor, process_id};
+use agent_harness_providers::process::{
+    CgroupSetting, Cgroups, ProcessId, ProcessProvider, Supervisor, process_id,
+};
 use agent_harness_providers::provider::{Context, Provider, unknown};
 use agent_harness_providers::s3::{ObjectStoreService, S3Provider};
 use agent_harness_providers::setup::{Runner, SetupProvider};
@@ -66,8 +68,15 @@ impl Host {
     pub fn new(core: &Core) -> Result<Self, StartError> {
         let config = &core.config;
         let logs = config.state.join(layout::LOGS);
-        let supervisor = Supervisor::new(config.state.join("run"), config.bin.join("agent-shim"))
+        let cgroups = Cgroups::choose(config.cgroups, &core.installation);
+        let (run, shim) = (config.state.join("run"), config.bin.join("agent-shim"));
+        let supervisor = Supervisor::with_cgroups(run, shim, cgroups)
             .map_err(|error| StartError::Host(Box::new(error)))?;
+        tracing::info!("processes are held by {}", supervisor.cgroups());
+        let wants_some = matches!(config.cgroups, CgroupSetting::V1 | CgroupSetting::V2);
+        if wants_some && supervisor.cgroups().is_none() {
+            tracing::warn!("the control groups that were asked for cannot be made here");
+        }
         let supervisor = Arc::new(supervisor);
         let owners = Arc::new(Mutex::new(BTreeMap::new()));
         let (sender, hints) = mpsc::unbounded_channel();

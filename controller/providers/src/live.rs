@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use crate::docker::{Containers, Engine};
 use crate::process::figures::{Table, Usage};
-use crate::process::{Process, ProcessState, Supervisor, process_id};
+use crate::process::{Process, ProcessState, Supervisor, described, process_id};
 use crate::provider::within;
 
 /// How long the engine may take to tell of one container, the time between two looks included.
@@ -36,6 +36,11 @@ impl Live {
     /// The containers: their output, and commands in them.
     pub fn containers(&self) -> &Containers {
         &self.containers
+    }
+
+    /// By what processes are held, in words.
+    pub fn held_by(&self) -> String {
+        self.supervisor.cgroups().to_string()
     }
 
     /// What a resource of ours carries.
@@ -66,7 +71,7 @@ impl Live {
             }
             Resource::Process(want) => {
                 let now = self.process(id, cpu).await.unwrap_or_else(unknown);
-                ServiceNow { memory_limit: want.memory, ..now }
+                ServiceNow { memory_limit: want.limits.memory, ..now }
             }
             _ => self.process(id, cpu).await.unwrap_or_else(unknown),
         };
@@ -107,7 +112,8 @@ fn of_process(process: &Process, usage: Option<Usage>) -> ServiceNow {
         }
         ProcessState::Ending => ("ending".to_owned(), None),
         ProcessState::Exited { requested: true, .. } => ("stopped".to_owned(), None),
-        ProcessState::Exited { outcome, .. } => (outcome.to_string(), None),
+        ProcessState::Exited { outcome, exceeded: None, .. } => (outcome.to_string(), None),
+        ProcessState::Exited { outcome, exceeded, .. } => (described(outcome, *exceeded), None),
         ProcessState::Lost { why, .. } => (format!("lost: {why}"), None),
     };
     ServiceNow {

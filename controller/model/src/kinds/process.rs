@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::command::Command;
+pub use super::limits::{Budget, Limits};
 use super::{End, Exit, Kind, Need, Readiness, Reversibility, Target, Verdict};
 
 /// The kind.
@@ -17,7 +18,7 @@ pub enum Process {}
 pub struct Desired {
     /// Where it is.
     pub place: Place,
-    /// Hash over `command` (secrets included), `ports` and `memory`: another one means a new process.
+    /// Hash over `command` (secrets included), `ports` and what it may use: another one means a new process.
     pub fingerprint: String,
     /// What is run.
     pub command: Command,
@@ -27,8 +28,10 @@ pub struct Desired {
     pub ready: Option<Probe>,
     /// What happens when it ends.
     pub restart: Restart,
-    /// Bytes of memory that it may use; `None`: no limit.
-    pub memory: Option<u64>,
+    /// What it may use.
+    pub limits: Limits,
+    /// What all processes of its agent may use together.
+    pub budget: Budget,
 }
 
 /// How to see that a process does its work.
@@ -136,6 +139,9 @@ impl fmt::Display for Action {
     }
 }
 
+/// Why a process is started anew whose fingerprint is another.
+const CHANGED: &str = "its command, environment, ports or limits changed";
+
 impl Kind for Process {
     type Desired = Desired;
     type Place = Place;
@@ -155,10 +161,7 @@ impl Kind for Process {
             }
             (Target::Present(want), Some(Observed::Running { fingerprint, ready, .. })) => {
                 if *fingerprint != want.fingerprint {
-                    Verdict::one(
-                        Action::Respawn(Arc::clone(want)),
-                        "its command, environment or ports changed",
-                    )
+                    Verdict::one(Action::Respawn(Arc::clone(want)), CHANGED)
                 } else {
                     match ready {
                         Readiness::Ready => Verdict::Settled,
@@ -208,10 +211,7 @@ impl Kind for Process {
 fn exited(want: &Arc<Desired>, fingerprint: &str, exit: &Exit) -> Verdict<Action> {
     if fingerprint != want.fingerprint {
         // Another command than the one that ended: its history does not count against it.
-        return Verdict::one(
-            Action::Start(Arc::clone(want)),
-            "its command, environment or ports changed",
-        );
+        return Verdict::one(Action::Start(Arc::clone(want)), CHANGED);
     }
     let stays = match (want.restart, exit.end) {
         // It is to run once, and has not.

@@ -116,6 +116,7 @@ fn check_services(lint: &mut Lint<'_>, spec: &InfraSpec) {
             lint.command(&at("run"), &process.run);
             lint.env(&at("env"), &process.env);
             super::stack::check_stop(lint, &at("stop"), process.stop.as_ref());
+            super::limits::check(lint, &base, process.memory, process.cpus);
             if let Some(Ready { http, tcp, .. }) = &process.ready {
                 let ports: Vec<&str> = service.ports.keys().map(String::as_str).collect();
                 let at = |probe| [base[0], base[1], base[2], "ready", probe, "port"];

@@ -1,7 +1,8 @@
 //! How a process that does not run any more looks to the model. Pure.
 
 use agent_harness_model::kinds::{End, Exit};
-use agent_harness_shim::protocol::Outcome;
+use agent_harness_model::spec::Size;
+use agent_harness_shim::protocol::{Exceeded, Outcome};
 use agent_harness_shim::signals;
 
 use super::backoff;
@@ -15,13 +16,14 @@ pub fn exit(process: &Process, now_ms: u64) -> Option<Exit> {
         ProcessState::Starting | ProcessState::Running { .. } | ProcessState::Ending => {
             return None;
         }
-        ProcessState::Exited { outcome, at_ms, last_lines, requested: _ } => {
+        ProcessState::Exited { outcome, at_ms, last_lines, exceeded, requested: _ } => {
             let end = match outcome {
-                Outcome::Code(0) => End::Success,
+                // Told to end, it may do so politely.
+                Outcome::Code(0) if exceeded.is_none() => End::Success,
                 Outcome::Code(_) | Outcome::Signal(_) => End::Failure,
                 Outcome::NotStarted(_) => End::NotStarted,
             };
-            (describe(outcome), end, *at_ms, last_lines.clone())
+            (described(outcome, *exceeded), end, *at_ms, last_lines.clone())
         }
         ProcessState::Lost { why, orphan, at_ms } => {
             let (rest, end) = match orphan {
@@ -40,6 +42,21 @@ pub fn exit(process: &Process, now_ms: u64) -> Option<Exit> {
         backoff_ms: u64::try_from(backoff).unwrap_or(u64::MAX),
         last_lines,
     })
+}
+
+/// With why, where it was ended for what it used: `signal SIGKILL: it used more than its memory of 64Mi`.
+pub(crate) fn described(outcome: &Outcome, exceeded: Option<Exceeded>) -> String {
+    let why = match exceeded {
+        None => return describe(outcome),
+        Some(Exceeded::Memory(most)) => format!("it used more than its memory of {}", Size(most)),
+        Some(Exceeded::AgentMemory(most)) => format!(
+            "the processes of its agent used more than their memory of {}, and it the most of them",
+            Size(most)
+        ),
+        Some(Exceeded::HostMemory) => "the host had no memory left".to_owned(),
+        Some(Exceeded::Pids(most)) => format!("it was more than its {most} pids"),
+    };
+    format!("{}: {why}", describe(outcome))
 }
 
 fn describe(outcome: &Outcome) -> String {

@@ -4,6 +4,7 @@
 //! [`ProcessProvider`] connects it to the `Process` kind. What should run is decided by the model.
 
 pub mod backoff;
+pub mod cgroups;
 mod drain;
 mod error;
 mod exit;
@@ -18,7 +19,9 @@ mod state;
 mod supervisor;
 mod watch;
 
+pub use cgroups::{Cgroups, GroupLimits, Setting as CgroupSetting};
 pub use error::SuperviseError;
+pub(crate) use exit::described;
 pub use exit::exit;
 pub use launch::{InvalidProcessId, Launch, ProcessId};
 pub use provider::{ProcessProvider, process_id};

@@ -334,6 +334,7 @@ mod tests {
             payload: Some(identity::of(payload.cast_signed()).unwrap()),
             stop_signal: 15,
             stop_grace_ms: 0,
+            leaf: None,
         };
         let id: ProcessId = "infra-shared/postgres".parse().unwrap();
         // What a thread may not do is its own affair.

@@ -148,6 +148,8 @@ impl ProcessProvider {
             mark: mark.to_string(),
             stop_signal,
             stop_grace,
+            limits: want.limits,
+            budget: want.budget,
         };
         let started = self.supervisor.start(&launch).await?;
         if let (ProcessState::Running { pid, started_at_ms }, Some(probe)) =

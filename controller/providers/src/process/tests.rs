@@ -5,12 +5,15 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use agent_harness_model::kinds::limits::{Budget, Limits};
 use agent_harness_shim::protocol::Outcome;
 use rustix::process::Signal;
 
 use super::*;
 
+mod escapes;
 mod holding;
+mod limits;
 mod listening;
 mod lost;
 mod probing;
@@ -56,8 +59,15 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
+        Self::held_by(CgroupSetting::None)
+    }
+
+    /// The same, held in one of the ways that a user can ask for.
+    fn held_by(setting: CgroupSetting) -> Self {
         let root = tempfile::tempdir().unwrap();
-        let supervisor = Supervisor::new(root.path().join("run"), shim_binary()).unwrap();
+        let cgroups = Cgroups::choose(setting, &format!("test-{}", uuid::Uuid::now_v7()));
+        let run = root.path().join("run");
+        let supervisor = Supervisor::with_cgroups(run, shim_binary(), cgroups).unwrap();
         let mark = format!("agent-harness:test:{}", uuid::Uuid::now_v7());
         Self { root, supervisor, mark }
     }
@@ -113,6 +123,10 @@ impl Bench {
 impl Drop for Bench {
     fn drop(&mut self) {
         for process in self.supervisor.list().unwrap_or_default().into_values().flatten() {
+            if let Some(leaf) = &process.leaf {
+                let _ = leaf.clear(Duration::from_secs(10));
+                let _ = leaf.remove();
+            }
             if let Some(payload) = process.payload {
                 let _ = agent_harness_shim::identity::signal(payload, Signal::KILL);
             }
@@ -139,6 +153,8 @@ fn launch(root: &Path, mark: &str, id: &str, script: &str) -> Launch {
         mark: mark.to_owned(),
         stop_signal: Signal::TERM,
         stop_grace: Duration::from_secs(2),
+        limits: Limits::default(),
+        budget: Budget::default(),
     }
 }
 
@@ -156,6 +172,19 @@ fn marked(mark: &str) -> Vec<i32> {
                 .any(|entry| entry == wanted.as_bytes())
         })
         .collect()
+}
+
+/// The ways to hold processes that this host offers. One that it does not offer is said, and tested elsewhere.
+fn ways() -> Vec<CgroupSetting> {
+    let mut ways = vec![CgroupSetting::None];
+    for way in [CgroupSetting::V1, CgroupSetting::V2] {
+        if Cgroups::choose(way, "test").is_none() {
+            println!("NOT TESTED: this host lets no control groups {way:?} be made");
+        } else {
+            ways.push(way);
+        }
+    }
+    ways
 }
 
 /// Looks until there is an answer; fails after half a minute.

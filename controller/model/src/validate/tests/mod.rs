@@ -3,6 +3,7 @@
 mod claims;
 mod containers;
 mod lightdash;
+mod limits;
 mod references;
 mod stalls;
 mod versions;

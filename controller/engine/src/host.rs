@@ -19,7 +19,7 @@ use agent_harness_providers::live::Live;
 use agent_harness_providers::postgres::embedded::default_cache;
 use agent_harness_providers::postgres::{PostgresProvider, PostgresService, Report, Servers};
 use agent_harness_providers::process::{
-    CgroupSetting, Cgroups, ProcessId, ProcessProvider, Supervisor, process_id,
+    CgroupSetting, Cgroups, Limit, ProcessId, ProcessProvider, Supervisor, budget, process_id,
 };
 use agent_harness_providers::provider::{Context, Provider, unknown};
 use agent_harness_providers::s3::{ObjectStoreService, S3Provider};
@@ -78,6 +78,9 @@ impl Host {
             tracing::warn!("the control groups that were asked for cannot be made here");
         }
         let supervisor = Arc::new(supervisor);
+        if !Limit::ALL.into_iter().all(|limit| supervisor.cgroups().holds(limit)) {
+            tokio::spawn(budget::keep(Arc::downgrade(&supervisor)));
+        }
         let owners = Arc::new(Mutex::new(BTreeMap::new()));
         let (sender, hints) = mpsc::unbounded_channel();
         let (downloads, pulls, containers) = (sender.clone(), sender.clone(), sender.clone());

@@ -86,8 +86,10 @@ pub struct Limits {
     pub open_files: Option<u64>,
     /// -20 to 19.
     pub nice: Option<i32>,
-    /// Bytes of memory of all processes of its agent; held to by the group above its own alone.
+    /// Bytes of memory of all processes of its agent: the affair of the group above its own, or else of the controller.
     pub agent_memory: Option<u64>,
+    /// How many processes all of its agent may be: the same.
+    pub agent_pids: Option<u32>,
 }
 
 /// The environment stays out: it holds secrets.
@@ -139,6 +141,9 @@ pub struct Stop {
     pub instance: String,
     pub signal: i32,
     pub grace_ms: u64,
+    /// Nobody wishes it away: its agent went over this, and it uses most.
+    #[serde(default)]
+    pub exceeded: Option<Exceeded>,
 }
 
 /// What became of the payload, written by the shim.
@@ -173,6 +178,8 @@ pub enum Exceeded {
     HostMemory,
     /// How many processes it may be.
     Pids(u32),
+    /// How many all processes of its agent may be.
+    AgentPids(u32),
 }
 
 /// How a process ended.

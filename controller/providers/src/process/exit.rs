@@ -54,6 +54,9 @@ pub(crate) fn described(outcome: &Outcome, exceeded: Option<Exceeded>) -> String
             Size(most)
         ),
         Some(Exceeded::HostMemory) => "the host had no memory left".to_owned(),
+        Some(Exceeded::AgentPids(most)) => format!(
+            "the processes of its agent were more than their {most} pids, and it the most of them"
+        ),
         Some(Exceeded::Pids(most)) => format!("it was more than its {most} pids"),
     };
     format!("{}: {why}", describe(outcome))

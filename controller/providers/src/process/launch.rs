@@ -133,6 +133,7 @@ impl Launch {
                 open_files: self.limits.open_files,
                 nice: self.limits.nice,
                 agent_memory: self.budget.memory,
+                agent_pids: self.budget.pids,
             },
             cgroup,
         }

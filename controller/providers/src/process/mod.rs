@@ -4,6 +4,7 @@
 //! [`ProcessProvider`] connects it to the `Process` kind. What should run is decided by the model.
 
 pub mod backoff;
+pub mod budget;
 pub mod cgroups;
 mod drain;
 mod error;
@@ -19,6 +20,7 @@ mod state;
 mod supervisor;
 mod watch;
 
+pub use agent_harness_shim::cgroup::Controller as Limit;
 pub use cgroups::{Cgroups, GroupLimits, Setting as CgroupSetting};
 pub use error::SuperviseError;
 pub(crate) use exit::described;

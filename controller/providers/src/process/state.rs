@@ -8,7 +8,7 @@ use agent_harness_shim::cgroup::Leaf;
 use agent_harness_shim::files;
 use agent_harness_shim::identity::{self, Identity};
 use agent_harness_shim::protocol::{
-    EXIT_FILE, Exceeded, Exit, LAUNCH_FILE, Outcome, RECORD_FILE, Record, VERSION,
+    EXIT_FILE, Exceeded, Exit, LAUNCH_FILE, Limits, Outcome, RECORD_FILE, Record, VERSION,
 };
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -36,6 +36,8 @@ pub struct Process {
     pub(super) payload: Option<Identity>,
     pub(super) stop_signal: i32,
     pub(super) stop_grace_ms: u64,
+    /// What it is held to.
+    pub(super) limits: Limits,
     /// The group that it was put into.
     pub(super) leaf: Option<Leaf>,
 }
@@ -106,6 +108,8 @@ struct Header {
     #[serde(default)]
     failures: u32,
     #[serde(default)]
+    limits: Limits,
+    #[serde(default)]
     cgroup: Option<Leaf>,
 }
 
@@ -143,6 +147,7 @@ pub fn look(folder: &Path, boot: &str, lock: Lock) -> io::Result<Option<Process>
         instance: launch.instance,
         stop_signal: launch.stop_signal,
         stop_grace_ms: launch.stop_grace_ms,
+        limits: launch.limits,
         leaf: launch.cgroup,
     };
     let shim_lives = match here {

@@ -15,8 +15,9 @@ use agent_harness_shim::cgroup::{Controller, Leaf};
 use agent_harness_shim::files::{self, Durability};
 use agent_harness_shim::identity::{self, Identity};
 use agent_harness_shim::protocol::{
-    EXIT_FILE, LAUNCH_FILE, LOCK_FILE, RECORD_FILE, Record, STOP_FILE, Stop, VERSION,
+    EXIT_FILE, Exceeded, LAUNCH_FILE, LOCK_FILE, RECORD_FILE, Record, STOP_FILE, Stop, VERSION,
 };
+use agent_harness_shim::signals;
 use rustix::process::Signal;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::sync::broadcast;
@@ -210,7 +211,7 @@ impl Supervisor {
                 }
                 ProcessState::Starting | ProcessState::Running { .. } | ProcessState::Ending => {
                     if told.as_ref() != Some(&process.instance) || process.shim.is_none() {
-                        tell(id, &folder, &process, signal, grace)?;
+                        tell(id, &folder, &process, signal, grace, None)?;
                         told = process.shim.map(|_| process.instance.clone());
                     }
                 }
@@ -222,6 +223,21 @@ impl Supervisor {
             tokio::time::sleep(wait).await;
             wait = (wait * 2).min(Duration::from_millis(25));
         }
+    }
+
+    /// Has one end that runs, because of what its agent uses. It does not wait, and nobody wished it away: the restart
+    /// policy goes on. Nothing happens while it is started or stopped just now.
+    pub(super) fn shed(
+        &self,
+        id: &ProcessId,
+        process: &Process,
+        over: Exceeded,
+    ) -> Result<(), SuperviseError> {
+        let turn = self.turn(id);
+        let Ok(_turn) = turn.try_lock() else { return Ok(()) };
+        let signal = signals::from_number(process.stop_signal).unwrap_or(Signal::TERM);
+        let grace = Duration::from_millis(process.stop_grace_ms);
+        tell(id, &self.folder(id), process, signal, grace, Some(over))
     }
 
     /// Removes the run folder of a process that does not run; its log stays. Absent: Ok.
@@ -423,12 +439,14 @@ fn tell(
     process: &Process,
     signal: Signal,
     grace: Duration,
+    exceeded: Option<Exceeded>,
 ) -> Result<(), SuperviseError> {
     let stop = Stop {
         version: VERSION,
         instance: process.instance.clone(),
         signal: signal.as_raw(),
         grace_ms: millis(grace),
+        exceeded,
     };
     let written = files::write_json(&folder.join(STOP_FILE), &stop, Durability::Boot);
     // Read again: a shim that wrote its record before our file was there has not seen the file.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use agent_harness_model::kinds::limits::{Budget, Limits};
@@ -53,7 +53,7 @@ pub(crate) fn shim_binary() -> PathBuf {
 /// A state folder of its own, whose processes end with it.
 struct Bench {
     root: tempfile::TempDir,
-    supervisor: Supervisor,
+    supervisor: Arc<Supervisor>,
     mark: String,
 }
 
@@ -68,6 +68,7 @@ impl Bench {
         let cgroups = Cgroups::choose(setting, &format!("test-{}", uuid::Uuid::now_v7()));
         let run = root.path().join("run");
         let supervisor = Supervisor::with_cgroups(run, shim_binary(), cgroups).unwrap();
+        let supervisor = Arc::new(supervisor);
         let mark = format!("agent-harness:test:{}", uuid::Uuid::now_v7());
         Self { root, supervisor, mark }
     }

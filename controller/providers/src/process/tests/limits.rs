@@ -182,10 +182,7 @@ async fn processors_are_shared_out_by_the_group() {
 async fn an_agent_over_its_memory_degrades_alone() {
     for way in ways() {
         let bench = Bench::held_by(way);
-        if !bench.supervisor.cgroups().holds(Controller::Memory) {
-            println!("NOT TESTED: {way:?} holds no agent to its memory here");
-            continue;
-        }
+        let held = bench.supervisor.cgroups().holds(Controller::Memory);
         let budget = Budget { memory: Some(LIMIT), ..Budget::default() };
         for id in ["agent-1/web", "agent-2/web"] {
             let mut small = bench.launch(id, "exec sleep 1000");
@@ -196,7 +193,19 @@ async fn an_agent_over_its_memory_degrades_alone() {
         let mut hog = bench.launch("agent-1/api", HOG);
         hog.budget = budget;
         bench.supervisor.start(&hog).await.unwrap();
-        let (outcome, exceeded) = end(&bench, "agent-1/api").await;
+        let (outcome, exceeded) = until(|| {
+            if !held {
+                super::super::budget::look(&bench.supervisor);
+            }
+            match bench.state("agent-1/api") {
+                ProcessState::Exited { outcome, exceeded, requested, .. } => {
+                    assert!(!requested, "nobody asked");
+                    Some((outcome, exceeded))
+                }
+                _ => None,
+            }
+        })
+        .await;
         assert_eq!(exceeded, Some(Exceeded::AgentMemory(LIMIT)), "{way:?}: {outcome}");
         let how = exit(&bench.get("agent-1/api").unwrap(), 0).unwrap().how;
         assert!(how.contains("of its agent used more than their memory of 48Mi"), "{how}");
@@ -204,6 +213,33 @@ async fn an_agent_over_its_memory_degrades_alone() {
         bench.stop("agent-1/web").await;
         bench.stop("agent-2/web").await;
     }
+}
+
+/// The same of how many there are, where only the controller counts them.
+#[tokio::test]
+async fn an_agent_of_too_many_processes_degrades_alone() {
+    let bench = Bench::new();
+    let budget = Budget { pids: Some(10), ..Budget::default() };
+    for (id, script) in [
+        ("agent-1/web", "exec sleep 1000"),
+        ("agent-1/api", "for i in 1 2 3 4 5 6 7 8 9; do sleep 1000 & done; exec sleep 1000"),
+        ("agent-2/web", "exec sleep 1000"),
+    ] {
+        let mut launch = bench.launch(id, script);
+        launch.budget = budget;
+        bench.supervisor.start(&launch).await.unwrap();
+    }
+    let exceeded = until(|| {
+        super::super::budget::look(&bench.supervisor);
+        match bench.state("agent-1/api") {
+            ProcessState::Exited { exceeded, .. } => Some(exceeded),
+            _ => None,
+        }
+    })
+    .await;
+    assert_eq!(exceeded, Some(Exceeded::AgentPids(10)));
+    bench.pid("agent-1/web");
+    bench.pid("agent-2/web");
 }
 
 /// A shim of this release reads what a controller of the last one wrote, and the other way round.

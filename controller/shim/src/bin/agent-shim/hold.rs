@@ -229,11 +229,14 @@ impl Hold<'_> {
 
     /// Asks the payload's process group to end; told again, with what the newer file says.
     fn stop(&mut self) {
-        let (number, grace_ms) = match stop_file(self.run, self.launch) {
-            Some(stop) => (stop.signal, stop.grace_ms),
-            None => (self.launch.stop_signal, self.launch.stop_grace_ms),
+        let (number, grace_ms, exceeded) = match stop_file(self.run, self.launch) {
+            Some(stop) => (stop.signal, stop.grace_ms, stop.exceeded),
+            None => (self.launch.stop_signal, self.launch.stop_grace_ms, None),
         };
-        self.requested |= self.ended.is_none();
+        if self.ended.is_none() {
+            self.requested |= exceeded.is_none();
+            self.exceeded = self.exceeded.or(exceeded);
+        }
         if matches!(self.phase, Phase::Killing { .. }) {
             return;
         }

@@ -16,6 +16,7 @@ mod harness;
 mod host;
 mod isolation;
 mod life;
+mod limits;
 mod stop;
 mod store;
 mod strangers;

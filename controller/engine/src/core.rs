@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use agent_harness_model::api::Severity;
 use agent_harness_model::id::{Mark, ObjectKey, ResourceId, Uid};
+use agent_harness_providers::process::CgroupSetting;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, watch};
 use tokio_util::sync::CancellationToken;
@@ -44,6 +45,8 @@ pub struct Config {
     pub concurrency: usize,
     /// Take over a state folder that served another folder of specs.
     pub adopt: bool,
+    /// By which control groups processes are held.
+    pub cgroups: CgroupSetting,
 }
 
 impl Config {
@@ -63,6 +66,7 @@ impl Config {
             // not keep the survey and the servers of everybody from their turn.
             concurrency: 1024,
             adopt: false,
+            cgroups: CgroupSetting::Auto,
         })
     }
 }

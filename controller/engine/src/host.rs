@@ -18,7 +18,9 @@ use agent_harness_providers::git::GitProvider;
 use agent_harness_providers::live::Live;
 use agent_harness_providers::postgres::embedded::default_cache;
 use agent_harness_providers::postgres::{PostgresProvider, PostgresService, Report, Servers};
-use agent_harness_providers::process::{ProcessId, ProcessProvider, Supervisor, process_id};
+use agent_harness_providers::process::{
+    CgroupSetting, Cgroups, Limit, ProcessId, ProcessProvider, Supervisor, budget, process_id,
+};
 use agent_harness_providers::provider::{Context, Provider, unknown};
 use agent_harness_providers::s3::{ObjectStoreService, S3Provider};
 use agent_harness_providers::setup::{Runner, SetupProvider};
@@ -67,9 +69,19 @@ impl Host {
     pub fn new(core: &Core) -> Result<Self, StartError> {
         let config = &core.config;
         let logs = config.state.join(layout::LOGS);
-        let supervisor = Supervisor::new(config.state.join("run"), config.bin.join("agent-shim"))
+        let cgroups = Cgroups::choose(config.cgroups, &core.installation);
+        let (run, shim) = (config.state.join("run"), config.bin.join("agent-shim"));
+        let supervisor = Supervisor::with_cgroups(run, shim, cgroups)
             .map_err(|error| StartError::Host(Box::new(error)))?;
+        tracing::info!("processes are held by {}", supervisor.cgroups());
+        let wants_some = matches!(config.cgroups, CgroupSetting::V1 | CgroupSetting::V2);
+        if wants_some && supervisor.cgroups().is_none() {
+            tracing::warn!("the control groups that were asked for cannot be made here");
+        }
         let supervisor = Arc::new(supervisor);
+        if !Limit::ALL.into_iter().all(|limit| supervisor.cgroups().holds(limit)) {
+            tokio::spawn(budget::keep(Arc::downgrade(&supervisor)));
+        }
         let owners = Arc::new(Mutex::new(BTreeMap::new()));
         let (sender, hints) = mpsc::unbounded_channel();
         let (downloads, pulls, containers) = (sender.clone(), sender.clone(), sender.clone());

@@ -82,6 +82,9 @@ pub struct Info {
     /// that can be told: file, line and remedy in one line each.
     #[serde(default)]
     pub problems: Vec<String>,
+    /// By what processes are held: `cgroup v1 (memory, cpu, pids)`, `cgroup v2` or `process groups`.
+    #[serde(default)]
+    pub held_by: Option<String>,
 }
 
 /// An object: spec and status in one, as `ctl get -o yaml` prints it.

@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use crate::docker::{Containers, Engine};
 use crate::postgres::{Servers, StatementsError, statements};
 use crate::process::figures::{Table, Usage};
-use crate::process::{Process, ProcessState, Supervisor, process_id};
+use crate::process::{Process, ProcessState, Supervisor, described, process_id};
 use crate::provider::within;
 
 /// How long the engine may take to tell of one container, the time between two looks included.
@@ -46,6 +46,11 @@ impl Live {
     /// The containers: their output, and commands in them.
     pub fn containers(&self) -> &Containers {
         &self.containers
+    }
+
+    /// By what processes are held, in words.
+    pub fn held_by(&self) -> String {
+        self.supervisor.cgroups().to_string()
     }
 
     /// What a resource of ours carries.
@@ -115,7 +120,7 @@ impl Live {
             Err(why) => unknown(why),
         };
         if let Resource::Process(want) = want {
-            now.memory_limit = want.memory;
+            now.memory_limit = want.limits.memory;
         }
         now
     }
@@ -180,7 +185,8 @@ fn state(state: &ProcessState) -> String {
         ProcessState::Running { .. } => "running".to_owned(),
         ProcessState::Ending => "ending".to_owned(),
         ProcessState::Exited { requested: true, .. } => "stopped".to_owned(),
-        ProcessState::Exited { outcome, .. } => outcome.to_string(),
+        ProcessState::Exited { outcome, exceeded: None, .. } => outcome.to_string(),
+        ProcessState::Exited { outcome, exceeded, .. } => described(outcome, *exceeded),
         ProcessState::Lost { why, .. } => format!("lost: {why}"),
     }
 }

@@ -3,6 +3,7 @@
 //! The shim (bin `agent-shim`) holds one process; `agent-harness-providers` starts and finds shims;
 //! `ctl` reads the logs. No async and no heavy crate, so that a shim stays small.
 
+pub mod cgroup;
 pub mod files;
 pub mod identity;
 pub mod logs;

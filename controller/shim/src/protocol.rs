@@ -20,6 +20,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::cgroup::Leaf;
 use crate::identity::Identity;
 
 /// The version of these files. A reader refuses a higher one; new fields have defaults.
@@ -65,6 +66,30 @@ pub struct Launch {
     /// Of these, how many in a row ended by themselves within a minute.
     #[serde(default)]
     pub failures: u32,
+    /// What the process is held to.
+    #[serde(default)]
+    pub limits: Limits,
+    /// The group that it goes into. Its limits are set already.
+    #[serde(default)]
+    pub cgroup: Option<Leaf>,
+}
+
+/// What a process is held to, beside what its group does.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Limits {
+    /// Bytes of memory of the whole tree; looked at every 2 s where no group holds it to that.
+    pub memory: Option<u64>,
+    /// How many processes the tree may have; the same.
+    pub pids: Option<u32>,
+    /// How many files each may have open.
+    pub open_files: Option<u64>,
+    /// -20 to 19.
+    pub nice: Option<i32>,
+    /// Bytes of memory of all processes of its agent: the affair of the group above its own, or else of the controller.
+    pub agent_memory: Option<u64>,
+    /// How many processes all of its agent may be: the same.
+    pub agent_pids: Option<u32>,
 }
 
 /// The environment stays out: it holds secrets.
@@ -120,6 +145,9 @@ pub struct Stop {
     /// as one that was asked for. A shim of before there was this field takes it for one that was asked for.
     #[serde(default)]
     pub failed: Option<String>,
+    /// Nobody wishes it away: its agent went over this, and it uses most.
+    #[serde(default)]
+    pub exceeded: Option<Exceeded>,
 }
 
 /// What became of the payload, written by the shim.
@@ -140,6 +168,25 @@ pub struct Exit {
     /// Pids that outlived SIGKILL by 10 s.
     #[serde(default)]
     pub survivors: Vec<i32>,
+    /// It was ended because it used more than it may.
+    #[serde(default)]
+    pub exceeded: Option<Exceeded>,
+}
+
+/// Which limit a process went over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Exceeded {
+    /// Its own, in bytes.
+    Memory(u64),
+    /// That of all processes of its agent, in bytes.
+    AgentMemory(u64),
+    /// None of ours: the host had no more, or a group around all of ours.
+    HostMemory,
+    /// How many processes it may be.
+    Pids(u32),
+    /// How many all processes of its agent may be.
+    AgentPids(u32),
 }
 
 /// How a process ended.

@@ -58,6 +58,27 @@ pub fn descendants(processes: &BTreeMap<i32, Stat>, root: i32) -> Vec<Identity> 
     found
 }
 
+/// Bytes of memory that processes have; what several of them share counts for each. Those that are gone have none.
+pub fn resident(processes: &[Identity]) -> u64 {
+    processes.iter().filter_map(|process| kilobytes(process.pid, "status", "VmRSS:")).sum::<u64>()
+        * 1024
+}
+
+/// The same with what they share divided among them; as [`resident`] for those that we may not look into. It costs the
+/// kernel a walk through all of their pages.
+pub fn proportional(processes: &[Identity]) -> u64 {
+    let one =
+        |pid| kilobytes(pid, "smaps_rollup", "Pss:").or_else(|| kilobytes(pid, "status", "VmRSS:"));
+    processes.iter().filter_map(|process| one(process.pid)).sum::<u64>() * 1024
+}
+
+fn kilobytes(pid: i32, file: &str, word: &str) -> Option<u64> {
+    let text = read(pid, file).ok()?;
+    let text = String::from_utf8_lossy(&text);
+    let line = text.lines().find_map(|line| line.strip_prefix(word))?;
+    line.trim().strip_suffix("kB")?.trim().parse().ok()
+}
+
 /// The live processes whose environment carries both the mark and the process id.
 ///
 /// A process of another user that we may not read is left out. To an ordinary user it is not ours. Root without the

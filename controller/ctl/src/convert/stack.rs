@@ -105,6 +105,10 @@ pub fn process(run: Command) -> Process {
         restart: RestartPolicy::Always,
         stop: None,
         memory: None,
+        cpus: None,
+        pids: None,
+        open_files: None,
+        nice: None,
         after: BTreeMap::new(),
     }
 }

@@ -347,6 +347,7 @@ fn info_says_who_runs() {
         specs: "/specs".into(),
         frozen: Some("5 of 6 agents vanished at once".into()),
         problems: vec!["/specs/x.yaml:3:18: `../x` is not a name".into()],
+        held_by: Some("cgroup v1 (memory, cpu, pids)".into()),
     };
     let text = serde_json::to_string(&info).unwrap();
     insta::assert_snapshot!(Ctl::new().with(&["info"], move |_, _| (200, text.clone())), @"
@@ -355,6 +356,7 @@ fn info_says_who_runs() {
     state       /s
     specs       /specs
     deletions   held back: 5 of 6 agents vanished at once
+    processes   held by cgroup v1 (memory, cpu, pids)
     problem     /specs/x.yaml:3:18: `../x` is not a name
     --- Done
     ");

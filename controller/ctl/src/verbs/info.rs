@@ -40,6 +40,9 @@ pub async fn run(args: InfoArgs, client: &Client, ui: &mut Ui) -> Result {
                 Some(why) => fact("deletions", Tone::Busy, format!("held back: {why}")),
                 None => fact("deletions", Tone::Plain, "let through".to_owned()),
             }
+            if let Some(held_by) = &info.held_by {
+                fact("processes", Tone::Plain, format!("held by {held_by}"));
+            }
             for problem in &info.problems {
                 fact("problem", Tone::Busy, problem.clone());
             }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use agent_harness_model::layout;
 use agent_harness_model::spec::Duration;
+use agent_harness_providers::process::CgroupSetting;
 use clap::{Parser, Subcommand};
 
 use crate::core::Config;
@@ -47,6 +48,33 @@ pub struct Folders {
     /// Take over a state folder that served another folder of specs
     #[arg(long)]
     pub adopt: bool,
+    /// By which control groups processes are held; `none` stands for process groups. `ctl info` shows what came of it
+    #[arg(long, value_name = "WHICH", env = "HARNESS_CGROUPS", default_value = "auto")]
+    pub cgroups: Cgroups,
+}
+
+/// By which control groups processes are held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Cgroups {
+    /// The best that this host lets be made
+    Auto,
+    /// Control groups v2
+    V2,
+    /// Control groups v1
+    V1,
+    /// None
+    None,
+}
+
+impl From<Cgroups> for CgroupSetting {
+    fn from(wanted: Cgroups) -> Self {
+        match wanted {
+            Cgroups::Auto => Self::Auto,
+            Cgroups::V2 => Self::V2,
+            Cgroups::V1 => Self::V1,
+            Cgroups::None => Self::None,
+        }
+    }
 }
 
 /// The state folder.
@@ -93,10 +121,10 @@ pub struct DownArgs {
 impl Folders {
     /// The setup that was asked for.
     pub fn config(self) -> Result<Config, std::process::ExitCode> {
-        let Self { specs, state, adopt } = self;
+        let Self { specs, state, adopt, cgroups } = self;
         let config =
             Config::new(specs, state.folder()?).map_err(|error| super::say::failed(&error))?;
-        Ok(Config { adopt, ..config })
+        Ok(Config { adopt, cgroups: cgroups.into(), ..config })
     }
 }
 

@@ -36,6 +36,7 @@ pub async fn info(State(control): State<Control>) -> Json<Info> {
         specs: config.specs.clone(),
         frozen: view.intake.frozen.clone(),
         problems: control.core.problems(),
+        held_by: control.outside.live().map(|live| live.held_by()),
     })
 }
 

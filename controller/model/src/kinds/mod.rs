@@ -8,6 +8,7 @@ pub mod command;
 pub mod container;
 pub mod database;
 pub mod file;
+pub mod limits;
 pub mod process;
 pub mod service;
 pub mod setup;

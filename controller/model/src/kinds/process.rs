@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::command::Command;
+pub use super::limits::{Budget, Limits};
 use super::{End, Exit, Kind, Need, Readiness, Reversibility, Target, Verdict};
 
 /// The kind.
@@ -19,7 +20,7 @@ pub enum Process {}
 pub struct Desired {
     /// Where it is.
     pub place: Place,
-    /// Hash over `command` (secrets included), `ports` and `memory`: another one means a new process.
+    /// Hash over `command` (secrets included), `ports` and what it may use: another one means a new process.
     pub fingerprint: String,
     /// What is run.
     pub command: Command,
@@ -35,8 +36,10 @@ pub struct Desired {
     pub watch: Option<Watch>,
     /// What happens when it ends.
     pub restart: Restart,
-    /// Bytes of memory that it may use; `None`: no limit.
-    pub memory: Option<u64>,
+    /// What it may use.
+    pub limits: Limits,
+    /// What all processes of its agent may use together.
+    pub budget: Budget,
 }
 
 /// Files whose change starts a process again.
@@ -214,6 +217,9 @@ impl fmt::Display for Action {
     }
 }
 
+/// Why a process is started anew whose fingerprint is another.
+const CHANGED: &str = "its command, environment, ports or limits changed";
+
 impl Kind for Process {
     type Desired = Desired;
     type Place = Place;
@@ -236,10 +242,7 @@ impl Kind for Process {
                 Some(Observed::Running { fingerprint, ready, hopeless, changed, .. }),
             ) => {
                 if *fingerprint != want.fingerprint {
-                    Verdict::one(
-                        Action::Respawn(Arc::clone(want)),
-                        "its command, environment or ports changed",
-                    )
+                    Verdict::one(Action::Respawn(Arc::clone(want)), CHANGED)
                 } else if let Some(file) = changed {
                     Verdict::one(Action::Respawn(Arc::clone(want)), format!("{file} has changed"))
                 } else if let Some(why) = hopeless {
@@ -295,10 +298,7 @@ impl Kind for Process {
 fn exited(want: &Arc<Desired>, fingerprint: &str, exit: &Exit) -> Verdict<Action> {
     if fingerprint != want.fingerprint {
         // Another command than the one that ended: its history does not count against it.
-        return Verdict::one(
-            Action::Start(Arc::clone(want)),
-            "its command, environment or ports changed",
-        );
+        return Verdict::one(Action::Start(Arc::clone(want)), CHANGED);
     }
     let stays = match (want.restart, exit.end) {
         // It is to run once, and has not.

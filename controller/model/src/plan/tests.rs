@@ -57,7 +57,8 @@ fn process(name: &str) -> Resource {
         live: None,
         watch: None,
         restart: process::Restart::Always,
-        memory: None,
+        limits: process::Limits::default(),
+        budget: process::Budget::default(),
     }))
 }
 
@@ -236,7 +237,7 @@ fn running_processes_outlive_an_unseen_database() {
 fn a_changed_process_is_respawned_alone() {
     let mut have = all();
     have.insert(api(), Seen::Known(Some(running("api-0", Readiness::Ready))));
-    assert_snapshot!(planned(object(), &have), @"#1 agent/a-1 process/api, respawn, its command, environment or ports changed");
+    assert_snapshot!(planned(object(), &have), @"#1 agent/a-1 process/api, respawn, its command, environment, ports or limits changed");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use super::probes;
 use crate::desired::Dependency;
 use crate::id::ResourceKind;
 use crate::kinds::{Need, Resource, process};
-use crate::spec::{AfterCondition, Probe, Process, RestartPolicy};
+use crate::spec::{AfterCondition, Limits, Probe, Process, RestartPolicy};
 use crate::template::names_in;
 
 /// Default time without a change of a watched file.
@@ -66,7 +66,8 @@ impl Parts<'_> {
                 .filter_map(|port| Some(((*port).to_owned(), *cx.object.ports.get(*port)?)))
                 .collect();
             let all = cx.object.ports.clone();
-            let want = process(cx, around, &path, wanted, ports, &all)?;
+            let budget = self.spec.limits.as_ref();
+            let want = process(cx, around, &path, wanted, ports, &all, budget)?;
             if let Some(port) = probes::web_port(&want) {
                 cx.object.urls.insert(name.clone(), format!("http://localhost:{port}"));
             }
@@ -79,7 +80,36 @@ impl Parts<'_> {
     }
 }
 
-/// A process at `path`, which alone listens on `ports`; a probe can be of `all`.
+/// What of a process counts beside its command. What came later stands there only when it is set: an upgrade that
+/// brings another limit to set is no reason to start anything anew.
+fn kept_to(
+    ports: &[(String, u16)],
+    limits: process::Limits,
+    budget: process::Budget,
+) -> Vec<String> {
+    let mut all = vec![format!("{ports:?} {:?}", limits.memory)];
+    let later = process::Limits { memory: None, ..limits };
+    if later != process::Limits::default() {
+        let process::Limits { memory: _, milli_cpus, pids, open_files, nice } = later;
+        all.push(format!("limits {milli_cpus:?} {pids:?} {open_files:?} {nice:?}"));
+    }
+    if budget != process::Budget::default() {
+        let process::Budget { memory, milli_cpus, pids } = budget;
+        all.push(format!("of all {memory:?} {milli_cpus:?} {pids:?}"));
+    }
+    all
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "validation lets only positive numbers through that a host can have"
+)]
+fn milli_cpus(cpus: f64) -> u64 {
+    (cpus * 1e3).round() as u64
+}
+
+/// A process at `path`, which alone listens on `ports`; a probe can be of `all`. `budget` is its agent's.
 pub(super) fn process(
     cx: &mut Context<'_>,
     around: &Surroundings<'_>,
@@ -87,6 +117,7 @@ pub(super) fn process(
     wanted: &Process,
     ports: Vec<(String, u16)>,
     all: &BTreeMap<String, u16>,
+    budget: Option<&Limits>,
 ) -> Result<process::Desired, Stop> {
     let command = around.command(cx, path, &wanted.run, wanted.cwd.as_deref(), &wanted.env)?;
     let mut probe = |name: &str, wanted: Option<&Probe>| {
@@ -103,9 +134,21 @@ pub(super) fn process(
         stop_signal: stop.signal.unwrap_or_else(|| "SIGTERM".into()),
         stop_grace_ms: stop.timeout.map_or(STOP_GRACE_MS, |timeout| millis(timeout.0)),
     };
-    let memory = wanted.memory.map(|size| size.0);
+    let limits = process::Limits {
+        memory: wanted.memory.map(|size| size.0),
+        milli_cpus: wanted.cpus.map(milli_cpus),
+        pids: wanted.pids,
+        open_files: wanted.open_files,
+        nice: wanted.nice,
+    };
+    let budget = budget.map(|all| process::Budget {
+        memory: all.memory.map(|size| size.0),
+        milli_cpus: all.cpus.map(milli_cpus),
+        pids: all.pids,
+    });
+    let budget = budget.unwrap_or_default();
     Ok(process::Desired {
-        fingerprint: whole_hash(&command, &[format!("{ports:?} {memory:?}")]),
+        fingerprint: whole_hash(&command, &kept_to(&ports, limits, budget)),
         place,
         command,
         ports,
@@ -123,7 +166,8 @@ pub(super) fn process(
             RestartPolicy::OnFailure => process::Restart::OnFailure,
             RestartPolicy::Never => process::Restart::Never,
         },
-        memory,
+        limits,
+        budget,
     })
 }
 
@@ -138,4 +182,33 @@ pub(super) fn after_others(cx: &Context<'_>, wanted: &Process) -> Vec<Dependency
         needs(cx.id(ResourceKind::Process, other), need)
     };
     wanted.after.iter().map(of).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The texts are those of releases that knew no other limit than that of memory.
+    #[test]
+    fn limits_that_are_not_set_start_nothing_anew() {
+        let (none, no_budget) = (process::Limits::default(), process::Budget::default());
+        let ports = [("api".to_owned(), 8030)];
+        assert_eq!(kept_to(&ports, none, no_budget), ["[(\"api\", 8030)] None"]);
+        let memory = process::Limits { memory: Some(1 << 30), ..none };
+        assert_eq!(kept_to(&[], memory, no_budget), ["[] Some(1073741824)"]);
+        let all = [
+            (none, no_budget),
+            (memory, no_budget),
+            (process::Limits { milli_cpus: Some(500), ..none }, no_budget),
+            (process::Limits { pids: Some(500), ..none }, no_budget),
+            (process::Limits { open_files: Some(500), ..none }, no_budget),
+            (process::Limits { nice: Some(5), ..none }, no_budget),
+            (none, process::Budget { memory: Some(1 << 30), ..no_budget }),
+            (none, process::Budget { milli_cpus: Some(500), ..no_budget }),
+            (none, process::Budget { pids: Some(500), ..no_budget }),
+        ];
+        let different: BTreeSet<Vec<String>> =
+            all.iter().map(|(limits, budget)| kept_to(&[], *limits, *budget)).collect();
+        assert_eq!(different.len(), all.len());
+    }
 }

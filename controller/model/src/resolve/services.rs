@@ -79,7 +79,7 @@ fn add_process(
     let ports: Vec<(String, u16)> =
         service.ports.iter().map(|(port, number)| (port.clone(), *number)).collect();
     let path = ["services", name, "process"];
-    let want = process(cx, &around, &path, wanted, ports, &service.ports)?;
+    let want = process(cx, &around, &path, wanted, ports, &service.ports, None)?;
     if let Some(port) = super::probes::web_port(&want) {
         cx.object.urls.insert(name.to_owned(), format!("http://localhost:{port}"));
     }

@@ -451,3 +451,25 @@ fn a_worktree_lies_apart_from_specs_repository_and_state() {
     let stack = STACK.replace("~/worktrees/${agent.name}", "${harness.state}/worktrees/x");
     assert_eq!(resolved(&[INFRA, &stack, AGENT]).problems, []);
 }
+
+#[test]
+fn an_agent_has_limits_of_its_own_and_those_of_its_stack() {
+    let stack = STACK
+        .replace("run: app api,", "run: app api, cpus: 0.5, nice: 5, openFiles: 64,")
+        .replace("  processes:", "  limits: {memory: 4Gi, cpus: 2, pids: 512}\n  processes:");
+    let agent = AGENT.replace("stack: app,", "stack: app, limits: {memory: 6Gi, pids: null},");
+    let resolution = resolved(&[INFRA, &stack, &agent]);
+    assert_eq!(resolution.problems, []);
+    let key = (ObjectKey::agent("agent-3"), Uid::new("00000000-agent-agent-3"));
+    let agent = &resolution.desired.objects[&key];
+    let found = agent.resources.iter().find(|(id, _)| id.local() == "process/api");
+    let AnyTarget::Present(Resource::Process(api)) = &found.unwrap().1.target else {
+        panic!("it is wanted");
+    };
+    assert_eq!(
+        (api.limits.milli_cpus, api.limits.nice, api.limits.open_files, api.limits.memory),
+        (Some(500), Some(5), Some(64), None)
+    );
+    let budget = api.budget;
+    assert_eq!((budget.memory, budget.milli_cpus, budget.pids), (Some(6 << 30), Some(2000), None));
+}

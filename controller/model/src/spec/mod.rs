@@ -11,6 +11,7 @@ mod container;
 pub mod decode;
 pub mod diagnostic;
 mod infra;
+mod limits;
 mod meta;
 pub mod node;
 mod nul;
@@ -38,6 +39,7 @@ pub use infra::{
     BucketPolicy, Cors, EmbeddedObjectStore, EmbeddedPostgres, ExternalObjectStore,
     ExternalPostgres, Infra, InfraSpec, ObjectStore, Postgres, Service, StoreKeys,
 };
+pub use limits::Limits;
 pub(crate) use meta::inner_name_problem;
 pub use meta::{API_GROUP, API_VERSION, MAX_NAME, Metadata, name_problem};
 pub use ordered::Ordered;

@@ -49,11 +49,30 @@ pub struct Process {
     /// How the process is asked to end. Default: `{signal: SIGTERM, timeout: 5s}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop: Option<Stop>,
-    /// The most memory that the process and its children may use together. For a later version: this one
-    /// holds nobody to it. Default: no limit.
-    /// Example: `1Gi`.
+    /// The most memory that the process and all that it starts may use together. Over it all of them are ended, and
+    /// the restart policy goes on. Where control groups can be made the kernel holds them to it; elsewhere it is looked
+    /// at every 2 s. Default: no limit. Example: `1Gi`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory: Option<Size>,
+    /// How many processors they may use together, as their time. A host where no control group with a `cpu` controller
+    /// can be made cannot hold them to it, and does not start the process. Default: no limit. Example: `0.5`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpus: Option<f64>,
+    /// How many processes they may be, threads included. Where control groups can be made no more can be started;
+    /// elsewhere threads do not count, and all are ended once they are seen to be more. Default: no limit. Example:
+    /// `200`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub pids: Option<u32>,
+    /// How many files each of them may have open. Default: as the controller. Example: `4096`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 16))]
+    pub open_files: Option<u64>,
+    /// How willingly they let others go first, from -20 to 19; below that of the controller it needs root. Default: as
+    /// the controller. Example: `10`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = -20, max = 19))]
+    pub nice: Option<i32>,
     /// What must have happened before the process starts, by process name: `ready`, `started` or
     /// `succeeded`. Default: nothing. Example: `{api: ready}`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Command, Cors, Duration, FileMode, Metadata, Ordered, Process, Value};
+use super::{Command, Cors, Duration, FileMode, Limits, Metadata, Ordered, Process, Value};
 
 /// What the development stack of one agent looks like for one app. Written once; each `Agent` that
 /// names it gets its own.
@@ -70,6 +70,10 @@ pub struct StackSpec {
     /// `{api: {run: node server.js, ready: {tcp: {port: api}}}}`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub processes: BTreeMap<String, Process>,
+    /// What all processes of an agent may use together. Default: no limit. Example:
+    /// `{memory: 4Gi, cpus: 2, pids: 512}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<Limits>,
     /// The stages of a check of an agent's work, by name, in the order written. For a later version, which has a
     /// `ctl verify` to run them; this one only reads them. Default: none. Example:
     /// `{test: {run: pnpm test}}`.
@@ -91,6 +95,7 @@ impl Default for StackSpec {
             files: BTreeMap::new(),
             setup: Ordered::default(),
             processes: BTreeMap::new(),
+            limits: None,
             verify: Ordered::default(),
         }
     }

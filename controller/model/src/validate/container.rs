@@ -29,13 +29,7 @@ pub(super) fn check(lint: &mut Lint<'_>, path: &[&str], container: &Container) {
             "write 6Mi or more",
         );
     }
-    if let Some(cpus) = container.cpus.filter(|it| !(*it > 0.0 && *it <= 4096.0)) {
-        lint.value(
-            &at(&["cpus"]),
-            format!("{cpus} is no number of processors"),
-            "write a number above 0, such as `1.5`",
-        );
-    }
+    super::limits::check(lint, path, None, container.cpus);
     check_ports(lint, path, container);
     check_volumes(lint, path, container);
     for name in container.labels.keys() {

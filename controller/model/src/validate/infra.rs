@@ -115,6 +115,7 @@ fn check_services(lint: &mut Lint<'_>, spec: &InfraSpec) {
             let at = |key| [base[0], base[1], base[2], key];
             lint.command(&at("run"), &process.run);
             lint.env(&at("env"), &process.env);
+            super::limits::check(lint, &base, process.memory, process.cpus);
             if let Some(watch) = &process.watch {
                 super::stack::check_watch(lint, &at("watch"), watch);
             }

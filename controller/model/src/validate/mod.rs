@@ -9,6 +9,7 @@ pub(crate) mod branch;
 mod container;
 pub(crate) mod files;
 mod infra;
+mod limits;
 mod lint;
 mod names;
 mod overrides;

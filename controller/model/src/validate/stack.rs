@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::lint::{Lint, cycle};
-use super::{branch, files, probe};
+use super::{branch, files, limits, probe};
 use crate::resolve::names::begins_at_root;
 use crate::resolve::tree;
 use crate::spec::diagnostic::Diagnostic;
@@ -85,6 +85,9 @@ pub(super) fn check_spec(lint: &mut Lint<'_>, spec: &StackSpec) {
     files::check(lint, &spec.files);
     check_steps(lint, &["setup"], &spec.setup);
     check_processes(lint, spec);
+    if let Some(all) = &spec.limits {
+        limits::check(lint, &["limits"], all.memory, all.cpus);
+    }
     check_verify(lint, spec);
 }
 
@@ -262,6 +265,7 @@ fn check_processes(lint: &mut Lint<'_>, spec: &StackSpec) {
             check_watch(lint, &["processes", name, "watch"], watch);
         }
         check_stop(lint, &["processes", name, "stop"], stop.as_ref());
+        limits::check(lint, &["processes", name], process.memory, process.cpus);
         for (other, condition) in after {
             let path = ["processes", name.as_str(), "after", other.as_str()];
             lint.key_of(&path, "process", &["processes"], &names);

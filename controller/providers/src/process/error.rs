@@ -62,6 +62,13 @@ pub enum SuperviseError {
     /// The tree outlived SIGKILL.
     #[error("process {id} does not end: still there are the pids {pids:?}")]
     Survives { id: ProcessId, pids: Vec<i32> },
+    /// A limit that nothing of this host can hold it to.
+    #[error(
+        "process {id}: nothing holds it to its `{what}` here, as no control group with that controller can be made \
+         (`ctl info` tells what can); leave `{what}` out, or let the controller make control groups: as root, or \
+         with `Delegate=yes` in its unit"
+    )]
+    Unheld { id: ProcessId, what: &'static str },
     /// The run folder was written by a newer controller, or is damaged.
     #[error("process {id}: {why}")]
     Unknown { id: ProcessId, why: String },
@@ -86,7 +93,7 @@ impl SuperviseError {
             | Self::Held { .. }
             | Self::Survives { .. } => Class::Transient,
             Self::NoAnswer { .. } => Class::Indeterminate,
-            Self::NoShim { .. } | Self::Unknown { .. } => Class::Terminal,
+            Self::NoShim { .. } | Self::Unknown { .. } | Self::Unheld { .. } => Class::Terminal,
             Self::Different { .. } => Class::Blocked,
             Self::PortTaken { .. } => Class::Conflict,
         }

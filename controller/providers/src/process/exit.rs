@@ -1,7 +1,8 @@
 //! How a process that does not run any more looks to the model. Pure.
 
 use agent_harness_model::kinds::{End, Exit};
-use agent_harness_shim::protocol::Outcome;
+use agent_harness_model::spec::Size;
+use agent_harness_shim::protocol::{Exceeded, Outcome};
 use agent_harness_shim::signals;
 
 use super::backoff;
@@ -15,15 +16,15 @@ pub fn exit(process: &Process, now_ms: u64) -> Option<Exit> {
         ProcessState::Starting | ProcessState::Running { .. } | ProcessState::Ending => {
             return None;
         }
-        ProcessState::Exited { outcome, at_ms, last_lines, failed, requested: _ } => {
-            let end = match (outcome, failed) {
-                (Outcome::NotStarted(_), _) => End::NotStarted,
-                // It ended in good order, and had been told to.
-                (Outcome::Code(0), None) => End::Success,
-                (Outcome::Code(_) | Outcome::Signal(_), _) => End::Failure,
+        ProcessState::Exited { outcome, at_ms, last_lines, exceeded, failed, requested: _ } => {
+            let end = match outcome {
+                Outcome::NotStarted(_) => End::NotStarted,
+                // It ended in good order; who was told to may do so too.
+                Outcome::Code(0) if failed.is_none() && exceeded.is_none() => End::Success,
+                Outcome::Code(_) | Outcome::Signal(_) => End::Failure,
             };
             let why = failed.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
-            (format!("{}{why}", describe(outcome)), end, *at_ms, last_lines.clone())
+            (format!("{}{why}", described(outcome, *exceeded)), end, *at_ms, last_lines.clone())
         }
         ProcessState::Lost { why, orphan, at_ms } => {
             let (rest, end) = match orphan {
@@ -42,6 +43,24 @@ pub fn exit(process: &Process, now_ms: u64) -> Option<Exit> {
         backoff_ms: u64::try_from(backoff).unwrap_or(u64::MAX),
         last_lines,
     })
+}
+
+/// With why, where it was ended for what it used: `signal SIGKILL: it used more than its memory of 64Mi`.
+pub(crate) fn described(outcome: &Outcome, exceeded: Option<Exceeded>) -> String {
+    let why = match exceeded {
+        None => return describe(outcome),
+        Some(Exceeded::Memory(most)) => format!("it used more than its memory of {}", Size(most)),
+        Some(Exceeded::AgentMemory(most)) => format!(
+            "the processes of its agent used more than their memory of {}, and it the most of them",
+            Size(most)
+        ),
+        Some(Exceeded::HostMemory) => "the host had no memory left".to_owned(),
+        Some(Exceeded::AgentPids(most)) => format!(
+            "the processes of its agent were more than their {most} pids, and it the most of them"
+        ),
+        Some(Exceeded::Pids(most)) => format!("it was more than its {most} pids"),
+    };
+    format!("{}: {why}", describe(outcome))
 }
 
 fn describe(outcome: &Outcome) -> String {

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use agent_harness_model::kinds::limits::{Budget, Limits};
+use agent_harness_shim::cgroup::Leaf;
 use agent_harness_shim::protocol;
 use rustix::process::Signal;
 
@@ -83,6 +85,10 @@ pub struct Launch {
     pub stop_signal: Signal,
     /// How long its tree may take until it is killed.
     pub stop_grace: Duration,
+    /// What it may use.
+    pub limits: Limits,
+    /// What all processes of its agent may use together.
+    pub budget: Budget,
 }
 
 /// The environment stays out: it holds secrets.
@@ -103,6 +109,7 @@ impl Launch {
         instance: String,
         restarts: u32,
         failures: u32,
+        cgroup: Option<Leaf>,
     ) -> protocol::Launch {
         protocol::Launch {
             version: protocol::VERSION,
@@ -120,6 +127,15 @@ impl Launch {
             stop_grace_ms: millis(self.stop_grace),
             restarts,
             failures,
+            limits: protocol::Limits {
+                memory: self.limits.memory,
+                pids: self.limits.pids,
+                open_files: self.limits.open_files,
+                nice: self.limits.nice,
+                agent_memory: self.budget.memory,
+                agent_pids: self.budget.pids,
+            },
+            cgroup,
         }
     }
 }

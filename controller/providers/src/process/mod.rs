@@ -4,6 +4,8 @@
 //! [`ProcessProvider`] connects it to the `Process` kind. What should run is decided by the model.
 
 pub mod backoff;
+pub mod budget;
+pub mod cgroups;
 mod changes;
 mod drain;
 mod error;
@@ -19,7 +21,10 @@ mod state;
 mod supervisor;
 mod watch;
 
+pub use agent_harness_shim::cgroup::Controller as Limit;
+pub use cgroups::{Cgroups, GroupLimits, Setting as CgroupSetting};
 pub use error::SuperviseError;
+pub(crate) use exit::described;
 pub use exit::exit;
 pub use launch::{InvalidProcessId, Launch, ProcessId};
 pub use provider::{ProcessProvider, process_id};

@@ -334,6 +334,8 @@ mod tests {
             payload: Some(identity::of(payload.cast_signed()).unwrap()),
             stop_signal: 15,
             stop_grace_ms: 0,
+            limits: agent_harness_shim::protocol::Limits::default(),
+            leaf: None,
         };
         let id: ProcessId = "infra-shared/postgres".parse().unwrap();
         // What a thread may not do is its own affair.

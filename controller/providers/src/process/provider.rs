@@ -155,6 +155,8 @@ impl ProcessProvider {
             mark: mark.to_string(),
             stop_signal,
             stop_grace,
+            limits: want.limits,
+            budget: want.budget,
         };
         let started = self.supervisor.start(&launch).await?;
         if let Some(run) = self.supervisor.run(&launch.id, &started) {

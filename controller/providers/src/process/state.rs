@@ -4,10 +4,11 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use agent_harness_shim::cgroup::Leaf;
 use agent_harness_shim::files;
 use agent_harness_shim::identity::{self, Identity};
 use agent_harness_shim::protocol::{
-    EXIT_FILE, Exit, LAUNCH_FILE, Outcome, RECORD_FILE, Record, VERSION,
+    EXIT_FILE, Exceeded, Exit, LAUNCH_FILE, Limits, Outcome, RECORD_FILE, Record, VERSION,
 };
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -35,6 +36,10 @@ pub struct Process {
     pub(super) payload: Option<Identity>,
     pub(super) stop_signal: i32,
     pub(super) stop_grace_ms: u64,
+    /// What it is held to.
+    pub(super) limits: Limits,
+    /// The group that it was put into.
+    pub(super) leaf: Option<Leaf>,
 }
 
 /// What became of a process.
@@ -56,6 +61,8 @@ pub enum ProcessState {
         /// Milliseconds since 1970.
         at_ms: u64,
         last_lines: Vec<String>,
+        /// The limit that it went over.
+        exceeded: Option<Exceeded>,
     },
     /// It does not run under a shim and nobody saw its end: its shim was killed or the machine restarted.
     Lost {
@@ -102,6 +109,10 @@ struct Header {
     restarts: u32,
     #[serde(default)]
     failures: u32,
+    #[serde(default)]
+    limits: Limits,
+    #[serde(default)]
+    cgroup: Option<Leaf>,
 }
 
 #[derive(Deserialize)]
@@ -138,6 +149,8 @@ pub fn look(folder: &Path, boot: &str, lock: Lock) -> io::Result<Option<Process>
         instance: launch.instance,
         stop_signal: launch.stop_signal,
         stop_grace_ms: launch.stop_grace_ms,
+        limits: launch.limits,
+        leaf: launch.cgroup,
     };
     let shim_lives = match here {
         Some(record) => identity::is_alive(record.shim)?,
@@ -166,6 +179,7 @@ pub fn look(folder: &Path, boot: &str, lock: Lock) -> io::Result<Option<Process>
                 failed: exit.failed,
                 at_ms: exit.at_ms,
                 last_lines: exit.last_lines,
+                exceeded: exit.exceeded,
             }
         }
         (None, Some(_)) if shim_lives && process.payload.is_none() => ProcessState::Starting,
@@ -175,9 +189,14 @@ pub fn look(folder: &Path, boot: &str, lock: Lock) -> io::Result<Option<Process>
         }
         (None, Some(record)) => {
             let orphan = match record.payload {
-                Some(payload) if identity::is_alive(payload)? => Some(payload.pid.cast_unsigned()),
-                _ => None,
+                Some(payload) if identity::is_alive(payload)? => Some(payload),
+                // Who is in its group is its own, also without a parent and an environment.
+                _ => match &process.leaf {
+                    Some(leaf) => leaf.members()?.first().copied(),
+                    None => None,
+                },
             };
+            let orphan = orphan.map(|orphan| orphan.pid.cast_unsigned());
             // How long it ran is not known: counted from its start.
             ended(&mut process, record.started_at_ms, record.started_at_ms, false);
             ProcessState::Lost { why: Loss::HolderKilled, orphan, at_ms: record.started_at_ms }

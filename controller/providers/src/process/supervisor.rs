@@ -10,15 +10,19 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use agent_harness_model::kinds::limits::{Budget, Limits};
+use agent_harness_shim::cgroup::{Controller, Leaf};
 use agent_harness_shim::files::{self, Durability};
-use agent_harness_shim::identity;
+use agent_harness_shim::identity::{self, Identity};
 use agent_harness_shim::protocol::{
-    EXIT_FILE, LAUNCH_FILE, LOCK_FILE, RECORD_FILE, Record, STOP_FILE, Stop, VERSION,
+    EXIT_FILE, Exceeded, LAUNCH_FILE, LOCK_FILE, RECORD_FILE, Record, STOP_FILE, Stop, VERSION,
 };
+use agent_harness_shim::signals;
 use rustix::process::Signal;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::sync::broadcast;
 
+use super::cgroups::{Cgroups, GroupLimits};
 use super::drain;
 use super::error::SuperviseError;
 use super::launch::{Launch, ProcessId, millis};
@@ -35,6 +39,8 @@ const STOP_PATIENCE: Duration = Duration::from_secs(15);
 
 /// How long a shim that has written its record may take to exit.
 const FORGET_PATIENCE: Duration = Duration::from_secs(5);
+/// How long what an earlier run left in its group may take to vanish after SIGKILL.
+const CLEAR_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Supervises the processes of one state folder.
 pub struct Supervisor {
@@ -42,18 +48,34 @@ pub struct Supervisor {
     shim: PathBuf,
     boot: String,
     watch: Watch,
+    cgroups: Cgroups,
     /// One start or stop at a time per process.
     busy: Mutex<BTreeMap<ProcessId, Arc<tokio::sync::Mutex<()>>>>,
 }
 
 impl Supervisor {
-    /// Makes `run_root` (mode 0700) if need be. `shim_binary` is the program `agent-shim`.
+    /// Makes `run_root` (mode 0700) if need be. `shim_binary` is the program `agent-shim`. Processes are held by
+    /// process groups.
     pub fn new(run_root: PathBuf, shim_binary: PathBuf) -> Result<Self, SuperviseError> {
+        Self::with_cgroups(run_root, shim_binary, Cgroups::default())
+    }
+
+    /// The same; processes are held by control groups, where there are some.
+    pub fn with_cgroups(
+        run_root: PathBuf,
+        shim_binary: PathBuf,
+        cgroups: Cgroups,
+    ) -> Result<Self, SuperviseError> {
         fs::create_dir_all(&run_root, 0o700)?;
         let look = |source| SuperviseError::Look { folder: run_root.clone(), source };
         let boot = identity::boot().map_err(look)?;
         let watch = Watch::new().map_err(look)?;
-        Ok(Self { run_root, shim: shim_binary, boot, watch, busy: Mutex::default() })
+        Ok(Self { run_root, shim: shim_binary, boot, watch, cgroups, busy: Mutex::default() })
+    }
+
+    /// By what processes are held.
+    pub fn cgroups(&self) -> &Cgroups {
+        &self.cgroups
     }
 
     /// Hints that something about this process may have changed. Lagging means: look at all.
@@ -154,7 +176,8 @@ impl Supervisor {
                 }
             }
         };
-        self.spawn(launch, &folder, lock, before.as_ref()).await?;
+        let leaf = self.enclose(launch, before.as_ref()).await?;
+        self.spawn(launch, &folder, lock, before.as_ref(), leaf).await?;
         match self.get(id)? {
             Some(process) => Ok(process),
             None => Err(SuperviseError::Unknown {
@@ -210,7 +233,7 @@ impl Supervisor {
                 }
                 ProcessState::Starting | ProcessState::Running { .. } | ProcessState::Ending => {
                     if told.as_ref() != Some(&process.instance) || process.shim.is_none() {
-                        tell(id, &folder, &process, (signal, grace), failed)?;
+                        tell(id, &folder, &process, (signal, grace), failed, None)?;
                         told = process.shim.map(|_| process.instance.clone());
                     }
                 }
@@ -222,6 +245,21 @@ impl Supervisor {
             tokio::time::sleep(wait).await;
             wait = (wait * 2).min(Duration::from_millis(25));
         }
+    }
+
+    /// Has one end that runs, because of what its agent uses. It does not wait, and nobody wished it away: the restart
+    /// policy goes on. Nothing happens while it is started or stopped just now.
+    pub(super) fn shed(
+        &self,
+        id: &ProcessId,
+        process: &Process,
+        over: Exceeded,
+    ) -> Result<(), SuperviseError> {
+        let turn = self.turn(id);
+        let Ok(_turn) = turn.try_lock() else { return Ok(()) };
+        let signal = signals::from_number(process.stop_signal).unwrap_or(Signal::TERM);
+        let grace = Duration::from_millis(process.stop_grace_ms);
+        tell(id, &self.folder(id), process, (signal, grace), None, Some(over))
     }
 
     /// Removes the run folder of a process that does not run; its log stays. Absent: Ok.
@@ -247,6 +285,9 @@ impl Supervisor {
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
         };
+        // One that cannot be read is forgotten too.
+        let named = self.look(id, Lock::Ours).ok().flatten().and_then(|process| process.leaf);
+        self.empty(id, named).await?;
         // First: without it the folder counts as empty, so a crash in the middle leaves no ghost.
         fs::remove_file_if_exists(folder.join(LAUNCH_FILE))?;
         fs::remove_dir_all(&folder)?;
@@ -282,7 +323,7 @@ impl Supervisor {
         process: &Process,
         signal: Option<(Signal, Duration)>,
     ) -> Result<(), SuperviseError> {
-        let left = drain::drain(id, process, signal)
+        let left = drain::drain(id, process, &self.folder(id), signal)
             .await
             .map_err(SuperviseError::system(id, "end what an earlier run left behind"))?;
         if left.is_empty() {
@@ -307,12 +348,66 @@ impl Supervisor {
         Err(SuperviseError::Survives { id: id.clone(), pids })
     }
 
+    /// Makes the group of a run, under the lock of its run folder. `None`: none can be made.
+    async fn enclose(
+        &self,
+        launch: &Launch,
+        before: Option<&Process>,
+    ) -> Result<Option<Leaf>, SuperviseError> {
+        let id = &launch.id;
+        self.empty(id, before.and_then(|before| before.leaf.clone())).await?;
+        let Limits { memory, milli_cpus, pids, .. } = launch.limits;
+        let own = GroupLimits { memory, milli_cpus, pids };
+        let Budget { memory, milli_cpus, pids } = launch.budget;
+        let agent = GroupLimits { memory, milli_cpus, pids };
+        let leaf = self.cgroups.make(id, &own, &agent).unwrap_or_else(|error| {
+            tracing::warn!(process = %id, %error, "cannot make its control group: process groups hold it");
+            None
+        });
+        let has_cpu = leaf.as_ref().is_some_and(|leaf| leaf.limit(Controller::Cpu).is_some());
+        if launch.limits.milli_cpus.is_some() && !has_cpu {
+            if let Some(leaf) = leaf {
+                let _ = leaf.remove();
+            }
+            return Err(SuperviseError::Unheld { id: id.clone(), what: "cpus" });
+        }
+        Ok(leaf)
+    }
+
+    /// Kills what an earlier run left in its group and removes that; also one that nothing names, as of a start that
+    /// was cut off.
+    async fn empty(&self, id: &ProcessId, named: Option<Leaf>) -> Result<(), SuperviseError> {
+        let leaves: Vec<Leaf> = named.into_iter().chain(self.cgroups.whole_leaf(id)).collect();
+        let work = move || -> std::io::Result<Vec<Identity>> {
+            let mut left = Vec::new();
+            for leaf in leaves {
+                let of_leaf = leaf.clear(CLEAR_PATIENCE)?;
+                if of_leaf.is_empty() {
+                    leaf.remove()?;
+                }
+                left.extend(of_leaf);
+            }
+            Ok(left)
+        };
+        let left = tokio::task::spawn_blocking(work)
+            .await
+            .map_err(std::io::Error::other)
+            .and_then(std::convert::identity)
+            .map_err(SuperviseError::system(id, "empty its control group"))?;
+        if left.is_empty() {
+            return Ok(());
+        }
+        let pids = left.iter().map(|process| process.pid).collect();
+        Err(SuperviseError::Survives { id: id.clone(), pids })
+    }
+
     async fn spawn(
         &self,
         launch: &Launch,
         folder: &Path,
         lock: File,
         before: Option<&Process>,
+        leaf: Option<Leaf>,
     ) -> Result<(), SuperviseError> {
         let id = &launch.id;
         let (restarts, failures) = match before {
@@ -322,7 +417,7 @@ impl Supervisor {
             _ => (0, 0),
         };
         let instance = uuid::Uuid::now_v7().to_string();
-        let file = launch.to_file(instance, restarts, failures);
+        let file = launch.to_file(instance, restarts, failures, leaf);
         // From here on the old records are void: they are of another instance.
         files::write_json(&folder.join(LAUNCH_FILE), &file, Durability::Boot)
             .map_err(SuperviseError::system(id, "write its launch file"))?;
@@ -379,6 +474,7 @@ fn tell(
     process: &Process,
     (signal, grace): (Signal, Duration),
     failed: Option<&str>,
+    exceeded: Option<Exceeded>,
 ) -> Result<(), SuperviseError> {
     let stop = Stop {
         version: VERSION,
@@ -386,6 +482,7 @@ fn tell(
         signal: signal.as_raw(),
         grace_ms: millis(grace),
         failed: failed.map(str::to_owned),
+        exceeded,
     };
     let written = files::write_json(&folder.join(STOP_FILE), &stop, Durability::Boot);
     // Read again: a shim that wrote its record before our file was there has not seen the file.

@@ -2,17 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use agent_harness_model::kinds::limits::{Budget, Limits};
 use agent_harness_shim::protocol::Outcome;
 use rustix::process::Signal;
 
 use super::*;
 
 mod changes;
+mod escapes;
 mod figures;
 mod holding;
+mod limits;
 mod listening;
 mod lost;
 mod probing;
@@ -52,14 +55,22 @@ pub(crate) fn shim_binary() -> PathBuf {
 /// A state folder of its own, whose processes end with it.
 struct Bench {
     root: tempfile::TempDir,
-    supervisor: Supervisor,
+    supervisor: Arc<Supervisor>,
     mark: String,
 }
 
 impl Bench {
     fn new() -> Self {
+        Self::held_by(CgroupSetting::None)
+    }
+
+    /// The same, held in one of the ways that a user can ask for.
+    fn held_by(setting: CgroupSetting) -> Self {
         let root = tempfile::tempdir().unwrap();
-        let supervisor = Supervisor::new(root.path().join("run"), shim_binary()).unwrap();
+        let cgroups = Cgroups::choose(setting, &format!("test-{}", uuid::Uuid::now_v7()));
+        let run = root.path().join("run");
+        let supervisor = Supervisor::with_cgroups(run, shim_binary(), cgroups).unwrap();
+        let supervisor = Arc::new(supervisor);
         let mark = format!("agent-harness:test:{}", uuid::Uuid::now_v7());
         Self { root, supervisor, mark }
     }
@@ -115,6 +126,10 @@ impl Bench {
 impl Drop for Bench {
     fn drop(&mut self) {
         for process in self.supervisor.list().unwrap_or_default().into_values().flatten() {
+            if let Some(leaf) = &process.leaf {
+                let _ = leaf.clear(Duration::from_secs(10));
+                let _ = leaf.remove();
+            }
             if let Some(payload) = process.payload {
                 let _ = agent_harness_shim::identity::signal(payload, Signal::KILL);
             }
@@ -141,6 +156,8 @@ fn launch(root: &Path, mark: &str, id: &str, script: &str) -> Launch {
         mark: mark.to_owned(),
         stop_signal: Signal::TERM,
         stop_grace: Duration::from_secs(2),
+        limits: Limits::default(),
+        budget: Budget::default(),
     }
 }
 
@@ -158,6 +175,19 @@ fn marked(mark: &str) -> Vec<i32> {
                 .any(|entry| entry == wanted.as_bytes())
         })
         .collect()
+}
+
+/// The ways to hold processes that this host offers. One that it does not offer is said, and tested elsewhere.
+fn ways() -> Vec<CgroupSetting> {
+    let mut ways = vec![CgroupSetting::None];
+    for way in [CgroupSetting::V1, CgroupSetting::V2] {
+        if Cgroups::choose(way, "test").is_none() {
+            println!("NOT TESTED: this host lets no control groups {way:?} be made");
+        } else {
+            ways.push(way);
+        }
+    }
+    ways
 }
 
 /// Looks until there is an answer; fails after half a minute.

@@ -5,6 +5,7 @@ use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use agent_harness_model::id::ResourceId;
+use agent_harness_model::kinds::limits::{Budget, Limits};
 use agent_harness_model::kinds::service::{Desired, Observed};
 use agent_harness_shim::logs;
 
@@ -110,6 +111,8 @@ impl<B: Backend> Services<B> {
             mark: cx.mark(id).to_string(),
             stop_signal,
             stop_grace,
+            limits: Limits::default(),
+            budget: Budget::default(),
         };
         self.supervisor.start(&launch).await?;
         tokio::select! {

@@ -3,6 +3,7 @@
 mod claims;
 mod containers;
 mod lightdash;
+mod limits;
 mod probes;
 mod references;
 mod stalls;

@@ -46,7 +46,7 @@ impl World {
 async fn a_process_stands_for_all_that_it_has_started() {
     let files = "exec 7</dev/null 8</dev/null 9</dev/null";
     let mut world = World::new(&format!("{files}; (while :; do :; done) & echo up; wait"));
-    world.want.memory = Some(1 << 30);
+    world.want.limits.memory = Some(1 << 30);
     let gone = world.now(true).await;
     assert_eq!(gone.state.as_deref(), Some("not there"));
     assert_eq!(

@@ -140,11 +140,14 @@ async fn a_payload_that_nothing_names_any_more_still_holds_the_lock() {
     let path = bench.path("run/a~x/shim.json");
     let record: Record = read_json(&path).unwrap().unwrap();
     write_json(&path, &Record { payload: None, ..record.clone() }, Durability::Boot).unwrap();
+    bench.supervisor.start(&launch).await.unwrap();
+    assert!(!is_alive(pid), "it was found by the lock, and ended");
+    bench.stop("a/x").await;
+    // One that nobody can be found for stays in the way.
+    let lock = until(|| super::super::lock::try_lock(&bench.path("run/a~x")).unwrap()).await;
     let error = bench.supervisor.start(&launch).await.unwrap_err();
     assert!(matches!(error, SuperviseError::Held { .. }), "{error}");
-    write_json(&path, &record, Durability::Boot).unwrap();
-    bench.stop("a/x").await;
-    assert!(!is_alive(pid));
+    drop(lock);
 }
 
 /// A power cut right after a start: the files were not on the disk yet, and are there with nothing in them.

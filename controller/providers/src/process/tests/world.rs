@@ -25,9 +25,17 @@ pub struct World {
 
 impl World {
     pub fn new(script: &str) -> Self {
+        Self::held_by(script, CgroupSetting::None)
+    }
+
+    /// The same, held in one of the ways that a user can ask for.
+    pub fn held_by(script: &str, setting: CgroupSetting) -> Self {
         let mut bench = Bench::new();
-        let supervisor = Arc::new(Supervisor::new(bench.path("run"), shim_binary()).unwrap());
         let installation = uuid::Uuid::now_v7().to_string();
+        let cgroups = Cgroups::choose(setting, &installation);
+        let supervisor =
+            Supervisor::with_cgroups(bench.path("run"), shim_binary(), cgroups).unwrap();
+        let supervisor = Arc::new(supervisor);
         let id = ResourceId {
             owner: ObjectKey::agent("agent-3"),
             uid: Uid::new("0123456789ab"),
@@ -49,7 +57,8 @@ impl World {
             live: None,
             watch: None,
             restart: Restart::Always,
-            memory: None,
+            limits: Limits::default(),
+            budget: Budget::default(),
         };
         let provider = ProcessProvider::new(Arc::clone(&supervisor), bench.path("logs"));
         let connections = Connections::default();

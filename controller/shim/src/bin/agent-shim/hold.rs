@@ -8,19 +8,25 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use agent_harness_shim::cgroup::Leaf;
 use agent_harness_shim::files::{self, Durability};
 use agent_harness_shim::identity::{self, Identity};
-use agent_harness_shim::protocol::{EXIT_FILE, Exit, Launch, Outcome, STOP_FILE, Stop, VERSION};
+use agent_harness_shim::protocol::{
+    EXIT_FILE, Exceeded, Exit, Launch, Outcome, STOP_FILE, Stop, VERSION,
+};
 use agent_harness_shim::timestamp::now_ms;
 use agent_harness_shim::{logs, signals as names, tree as processes};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::process::{Pid, Signal, WaitOptions};
 
+use crate::budget::{self, Budget};
 use crate::sink::{CHUNK, Sink, Stream};
 use crate::{spawn, sys};
 
 /// How long the tree may take to vanish after SIGKILL before it is given up on.
 const KILL_PATIENCE: Duration = Duration::from_secs(10);
+/// The same for who is in the group and no child of ours: nobody, as a rule.
+const CLOSE_PATIENCE: Duration = Duration::from_secs(2);
 /// Between two rounds of SIGKILL: forks that raced with a round are caught by the next.
 const KILL_ROUND: Duration = Duration::from_millis(10);
 /// So many lines of the log are kept with the end of a process.
@@ -45,6 +51,11 @@ struct Hold<'a> {
     ended: Option<(Outcome, u64)>,
     requested: bool,
     failed: Option<String>,
+    /// The group that the payload went into.
+    leaf: Option<&'a Leaf>,
+    /// What of its limits is looked at.
+    budget: Option<Budget>,
+    exceeded: Option<Exceeded>,
 }
 
 /// Runs what `launch` says to its end. Returns when the exit record is in place.
@@ -61,10 +72,12 @@ pub fn hold(run: &Path, launch: Launch, lock: &OwnedFd, signals: &OwnedFd) -> io
         at_ms: record.started_at_ms,
         last_lines: Vec::new(),
         survivors: Vec::new(),
+        exceeded: None,
     };
     if let Some(stop) = stop_file(run, &launch) {
         (exit.requested, exit.failed) = (stop.failed.is_none(), stop.failed);
         spawn::report("error: it was told to stop before it started");
+        close(&launch);
         return finish(run, &exit);
     }
     let started = Sink::open(launch.log.clone())
@@ -76,6 +89,7 @@ pub fn hold(run: &Path, launch: Launch, lock: &OwnedFd, signals: &OwnedFd) -> io
             exit.outcome = Outcome::NotStarted(why.clone());
             exit.requested = false;
             exit.at_ms = now_ms();
+            close(&launch);
             // Whoever asked is told at once, also when the disk is full; looks find the record as a rule.
             let recorded = record_exit(run, &exit);
             spawn::report(&format!("error: {why}"));
@@ -89,9 +103,19 @@ pub fn hold(run: &Path, launch: Launch, lock: &OwnedFd, signals: &OwnedFd) -> io
     // Only a matter of memory.
     let _ = sys::release_file_pages();
 
+    let leaf = launch.cgroup.as_ref();
+    // One that could not be entered holds nobody.
+    let entered = leaf.filter(|leaf| leaf.is_in(payload.identity.pid));
+    let budget = Budget::new(&launch.limits, entered);
+    if let Some(remark) = budget.as_ref().and_then(Budget::remark) {
+        sink.note(remark);
+    }
     let mut hold = Hold {
         run,
         launch: &launch,
+        leaf,
+        budget,
+        exceeded: None,
         payload: payload.identity,
         phase: Phase::Running,
         ended: None,
@@ -103,7 +127,12 @@ pub fn hold(run: &Path, launch: Launch, lock: &OwnedFd, signals: &OwnedFd) -> io
     let (outcome, at_ms) = hold.ended.take().unwrap_or((Outcome::Signal(9), now_ms()));
     sink.note(&outcome.to_string());
     exit.last_lines = logs::last_lines(&launch.log.path, LAST_LINES).unwrap_or_default();
+    exit.exceeded = hold.exceeded.or_else(|| {
+        let killed = budget::killed_for_memory(&launch.limits, leaf, &outcome);
+        killed.filter(|_| !hold.requested)
+    });
     exit.survivors = survivors();
+    exit.survivors.extend(close(&launch));
     (exit.outcome, exit.at_ms, exit.requested) = (outcome, at_ms, hold.requested);
     exit.failed = hold.failed.take().filter(|_| !hold.requested);
     finish(run, &exit)
@@ -163,6 +192,7 @@ impl Hold<'_> {
             if arrived.iter().any(|signal| *signal != libc::SIGCHLD && *signal != libc::SIGHUP) {
                 self.stop();
             }
+            self.spend();
             if empty || !self.advance() {
                 break;
             }
@@ -177,7 +207,7 @@ impl Hold<'_> {
 
     fn timeout(&self) -> Option<Timespec> {
         let wait = match self.phase {
-            Phase::Running => return None,
+            Phase::Running => self.budget.as_ref()?.wait(),
             Phase::Ending { deadline, .. } => deadline.saturating_duration_since(Instant::now()),
             Phase::Killing { .. } => KILL_ROUND,
         };
@@ -206,14 +236,15 @@ impl Hold<'_> {
 
     /// Asks the payload's process group to end; told again, with what the newer file says.
     fn stop(&mut self) {
-        let (number, grace_ms, failed) = match stop_file(self.run, self.launch) {
-            Some(stop) => (stop.signal, stop.grace_ms, stop.failed),
-            None => (self.launch.stop_signal, self.launch.stop_grace_ms, None),
+        let (number, grace_ms, failed, exceeded) = match stop_file(self.run, self.launch) {
+            Some(stop) => (stop.signal, stop.grace_ms, stop.failed, stop.exceeded),
+            None => (self.launch.stop_signal, self.launch.stop_grace_ms, None, None),
         };
         if self.ended.is_none() {
             // Whoever does not want it any more has the last word.
-            self.requested |= failed.is_none();
+            self.requested |= failed.is_none() && exceeded.is_none();
             self.failed = failed.or(self.failed.take());
+            self.exceeded = self.exceeded.or(exceeded);
         }
         if matches!(self.phase, Phase::Killing { .. }) {
             return;
@@ -232,6 +263,36 @@ impl Hold<'_> {
         self.phase = Phase::Ending { deadline, rest: self.ended.is_some() };
     }
 
+    /// Ends what uses more than it may: asked first over memory, at once over pids, which only grow meanwhile.
+    fn spend(&mut self) {
+        let (Phase::Running, None, Some(budget)) = (&self.phase, &self.ended, &mut self.budget)
+        else {
+            return;
+        };
+        let grace = match budget.look(&self.launch.limits, self.leaf, tree) {
+            None => return,
+            Some(over) => {
+                self.exceeded = Some(over);
+                match over {
+                    Exceeded::Pids(_) => Duration::ZERO,
+                    _ => Duration::from_millis(self.launch.stop_grace_ms),
+                }
+            }
+        };
+        if !grace.is_zero() {
+            signal_tree(names::from_number(self.launch.stop_signal).unwrap_or(Signal::TERM));
+        }
+        self.phase = Phase::Ending { deadline: Instant::now() + grace, rest: true };
+    }
+
+    /// The group first: who is in it cannot fork away from that.
+    fn kill(&self) {
+        if let Some(leaf) = self.leaf {
+            let _ = leaf.kill();
+        }
+        signal_tree(Signal::KILL);
+    }
+
     /// Goes on to the next phase when it is time. `false`: given up.
     fn advance(&mut self) -> bool {
         match self.phase {
@@ -246,17 +307,26 @@ impl Hold<'_> {
                 self.phase = Phase::Ending { deadline, rest: true };
             }
             Phase::Ending { deadline, .. } if Instant::now() >= deadline => {
-                signal_tree(Signal::KILL);
+                self.kill();
                 self.phase = Phase::Killing { deadline: Instant::now() + KILL_PATIENCE };
             }
             Phase::Running | Phase::Ending { .. } => {}
             Phase::Killing { deadline } => {
-                signal_tree(Signal::KILL);
+                self.kill();
                 return Instant::now() < deadline;
             }
         }
         true
     }
+}
+
+/// Removes the group of a tree that has ended; gives those in it who outlived SIGKILL.
+fn close(launch: &Launch) -> Vec<i32> {
+    let Some(leaf) = &launch.cgroup else { return Vec::new() };
+    let left = leaf.clear(CLOSE_PATIENCE).unwrap_or_default();
+    // The next start, or whoever forgets the process, tries again.
+    let _ = leaf.remove();
+    left.into_iter().map(|process| process.pid).collect()
 }
 
 fn signal_tree(signal: Signal) {

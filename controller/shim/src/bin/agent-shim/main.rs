@@ -4,6 +4,7 @@
 //! protocol is described in `agent_harness_shim::protocol`. Whether to start, stop or restart
 //! anything is the controller's decision, never the shim's.
 
+mod budget;
 mod hold;
 mod sink;
 mod spawn;

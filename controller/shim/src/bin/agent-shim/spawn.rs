@@ -6,13 +6,15 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use agent_harness_shim::cgroup::{Controller, Leaf};
 use agent_harness_shim::files::{self, Durability};
 use agent_harness_shim::identity::{self, Identity};
-use agent_harness_shim::protocol::{Launch, RECORD_FILE, Record, VERSION};
+use agent_harness_shim::protocol::{Launch, Limits, RECORD_FILE, Record, VERSION};
 use agent_harness_shim::timestamp::now_ms;
 use agent_harness_shim::tree::{MARK_VARIABLE, PROCESS_VARIABLE};
 use rustix::io::FdFlags;
 use rustix::pipe::PipeFlags;
+use rustix::process::{Resource, Rlimit};
 
 use crate::sys;
 
@@ -78,11 +80,19 @@ pub fn spawn(
         .stdin(Stdio::null())
         .stdout(child_stdout)
         .stderr(child_stderr);
+    // What fails before the exec is no more than a number to whoever forked: the child says what it was.
+    let (said, say) = pipe()?;
+    rustix::io::ioctl_fionbio(&said, true).map_err(|error| broken(error.into()))?;
     let path = run.join(RECORD_FILE);
     let (mut own, user, umask) = (record.clone(), launch.user, launch.umask.unwrap_or(0o022));
+    let (limits, leaf) = (launch.limits, launch.cgroup.clone());
     sys::before_exec(&mut command, move || {
         own.payload = Some(identity::of(std::process::id().cast_signed())?);
         files::write_json(&path, &own, Durability::Boot)?;
+        prepare(limits, leaf.as_ref()).map_err(|(what, error)| {
+            let _ = rustix::io::write(&say, format!("{what}: {error}").as_bytes());
+            error
+        })?;
         sys::clear_signals()?;
         rustix::process::umask(rustix::fs::Mode::from_raw_mode(umask & 0o777));
         match user {
@@ -90,10 +100,42 @@ pub fn spawn(
             None => Ok(()),
         }
     });
-    let child = command.spawn().map_err(|error| format!("cannot execute {program}: {error}"))?;
+    let child = command.spawn().map_err(|error| {
+        let mut words = [0; 512];
+        match rustix::io::read(&said, &mut words) {
+            Ok(length) if length > 0 => String::from_utf8_lossy(&words[..length]).into_owned(),
+            _ => format!("cannot execute {program}: {error}"),
+        }
+    })?;
     // `child` is reaped with all the others of the tree, so its handle is only dropped.
     let identity = identity::of(child.id().cast_signed()).map_err(broken)?;
     Ok(Payload { identity, stdout, stderr })
+}
+
+/// What the child does about its limits while it still is who we are.
+fn prepare(limits: Limits, leaf: Option<&Leaf>) -> Result<(), (String, io::Error)> {
+    if let Some(leaf) = leaf
+        && let Err(error) = leaf.enter()
+        // Without its group the rest is looked at; nothing else takes processors away.
+        && leaf.limit(Controller::Cpu).is_some()
+    {
+        return Err(("cannot enter the control group that limits its `cpus`".to_owned(), error));
+    }
+    if let Some(files) = limits.open_files {
+        let both = Rlimit { current: Some(files), maximum: Some(files) };
+        rustix::process::setrlimit(Resource::Nofile, both).map_err(|error| {
+            let most = rustix::process::getrlimit(Resource::Nofile).maximum;
+            let most = most.map_or_else(String::new, |most| format!("; {most} are the most here"));
+            (format!("cannot set `openFiles` to {files}{most}"), error.into())
+        })?;
+    }
+    if let Some(nice) = limits.nice {
+        rustix::process::setpriority_process(None, nice).map_err(|error| {
+            let why = "below that of the controller it needs root";
+            (format!("cannot set `nice` to {nice}; {why}"), error.into())
+        })?;
+    }
+    Ok(())
 }
 
 /// One line to the supervisor, then nothing more.

@@ -94,6 +94,7 @@ impl ProcessProvider {
             Action::Start(want) => self.start(mark, resource, id, want).await,
             Action::Respawn(want) => {
                 self.refuse_taken_ports(&id, want)?;
+                self.supervisor.refuse_unheld(&id, want.limits)?;
                 let (signal, grace) = how_to_stop(&want.place);
                 self.supervisor.stop(&id, signal, grace).await?;
                 self.start(mark, resource, id, want).await

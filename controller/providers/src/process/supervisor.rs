@@ -348,6 +348,18 @@ impl Supervisor {
         Err(SuperviseError::Survives { id: id.clone(), pids })
     }
 
+    /// An edit to a limit that nothing here can hold it to must not cost a process that works.
+    pub(super) fn refuse_unheld(
+        &self,
+        id: &ProcessId,
+        limits: Limits,
+    ) -> Result<(), SuperviseError> {
+        if limits.milli_cpus.is_some() && !self.cgroups.holds(Controller::Cpu) {
+            return Err(SuperviseError::Unheld { id: id.clone(), what: "cpus" });
+        }
+        Ok(())
+    }
+
     /// Makes the group of a run, under the lock of its run folder. `None`: none can be made.
     async fn enclose(
         &self,

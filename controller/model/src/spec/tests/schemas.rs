@@ -23,7 +23,7 @@ fn accepted(object: &Json) -> bool {
     one
 }
 
-const SPECS: [(&str, &str); 35] = [
+const SPECS: [(&str, &str); 42] = [
     ("Infra", "{}"),
     (
         "Infra",
@@ -61,6 +61,13 @@ const SPECS: [(&str, &str); 35] = [
     ),
     ("Stack", "{processes: {a: {run: b, restart: sometimes}}}"),
     ("Stack", "{processes: {a: {run: b, memory: 1Gb}}}"),
+    ("Stack", "{processes: {a: {run: b, cpus: 0.5, pids: 1, openFiles: 16, nice: -20}}}"),
+    ("Stack", "{processes: {a: {run: b, nice: 20}}}"),
+    ("Stack", "{processes: {a: {run: b, pids: 0}}}"),
+    ("Stack", "{processes: {a: {run: b, openFiles: 1.5}}}"),
+    ("Stack", "{limits: {memory: 1Gi, cpus: 2, pids: 512}}"),
+    ("Stack", "{limits: {nice: 5}}"),
+    ("Agent", "{stack: a, limits: {memory: null, cpus: 0.5}}"),
     ("Stack", "{processes: {a: {run: b, memory: 1073741824}}}"),
     ("Stack", "{processes: {a: {run: b, stop: {timeout: 5}}}}"),
     ("Stack", "{files: {a: {content: b, mode: \"0600\"}}, verify: {a: {only: full, run: b}}}"),
@@ -98,7 +105,7 @@ fn the_schema_accepts_what_the_parser_accepts() {
         }
         right += usize::from(problems.is_empty());
     }
-    assert_eq!(right, 16, "some of each");
+    assert_eq!(right, 19, "some of each");
 }
 
 #[test]

@@ -144,6 +144,8 @@ impl Cgroups {
                 }
             }
             make_group(&folder.path)?;
+            // Whoever goes over it goes as a whole, and alone: not so the group of the agent.
+            let _ = write(&folder.path, "memory.oom.group", "1");
             let mut limits = BTreeSet::new();
             for controller in &folder.limits {
                 let within = within(*controller, leaf.version, own, agent);
@@ -216,10 +218,9 @@ fn limit(
     match (version, controller) {
         (Version::V2, Controller::Memory) => {
             write(group, "memory.max", &or(limits.memory, "max"))?;
-            // What is in the swap would not count; and whoever goes over it goes as a whole.
+            // What is in the swap would not count.
             let swap = if limits.memory.is_some() { "0" } else { "max" };
             let _ = write(group, "memory.swap.max", swap);
-            let _ = write(group, "memory.oom.group", "1");
             Ok(())
         }
         (Version::V2, Controller::Cpu) => {

@@ -154,6 +154,20 @@ async fn what_the_host_does_not_allow_is_said() {
 }
 
 #[tokio::test]
+async fn an_edit_to_what_nothing_holds_it_to_costs_no_process_that_works() {
+    let mut world = World::new("exec sleep 1000");
+    world.converge(&world.present()).await;
+    let pid = world.pid().await;
+    world.want.limits.milli_cpus = Some(500);
+    world.want.fingerprint = "two".to_owned();
+    let Verdict::Change(steps) = world.verdict(world.present()).await else { panic!("a respawn") };
+    let error = world.apply(&steps[0].0).await.unwrap_err().message;
+    assert!(error.contains("nothing holds it to its `cpus` here"), "{error}");
+    assert_eq!(world.pid().await, pid);
+    world.converge(&AnyTarget::Gone).await;
+}
+
+#[tokio::test]
 async fn processors_are_shared_out_by_the_group() {
     for way in ways() {
         let bench = Bench::held_by(way);

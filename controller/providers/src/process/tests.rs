@@ -14,6 +14,7 @@ mod figures;
 mod holding;
 mod listening;
 mod lost;
+mod output;
 mod probing;
 mod provider;
 mod storm;

@@ -3,12 +3,14 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use agent_harness_model::desired::Connections;
+use agent_harness_model::layout;
 use agent_harness_model::resolve::Need;
 use agent_harness_model::world::Observed;
 use agent_harness_providers::live::Live;
+use agent_harness_providers::logs::{self, Limits};
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -20,6 +22,7 @@ use crate::converge::Converger;
 use crate::core::{Config, Core, Job, Progress, StartError};
 use crate::down::{DownError, down};
 use crate::execute::Lanes;
+use crate::facts::chain;
 use crate::intake::watch::Watch;
 use crate::observe::{Observer, Question};
 use crate::publish;
@@ -29,6 +32,9 @@ use crate::world::{Hint, World};
 
 /// On shutdown, steps under way get this long; whatever they leave is finished by the next start.
 const SHUTDOWN: Duration = Duration::from_secs(10);
+
+/// Between two rounds over the logs, at least.
+const TIDY: Duration = Duration::from_secs(60);
 
 /// An engine that runs.
 #[derive(Debug)]
@@ -81,6 +87,7 @@ impl<W: World> Engine<W> {
         tasks.spawn(hear(Arc::clone(core), Arc::clone(observer), hints));
         tasks.spawn(watch(Arc::clone(core)));
         tasks.spawn(resync(Arc::clone(core), Arc::clone(observer)));
+        tasks.spawn(tidy_logs(state.join(layout::LOGS), core.config.resync, stop.clone()));
         let work = Arc::clone(converger);
         tasks.spawn(core.queue.clone().drive(move |job| Arc::clone(&work).run(job), stop.clone()));
         core.queue.add(Job::Survey, Duration::ZERO);
@@ -241,6 +248,23 @@ async fn resync<W: World>(core: Arc<Core>, observer: Arc<Observer<W>>) {
         core.events.forget(|key| keys.contains(key), begin);
         for key in keys {
             core.queue.resync(Job::Object(key), Duration::ZERO);
+        }
+    }
+}
+
+/// Compresses and removes old logs, at each resync, but not more often than [`TIDY`].
+async fn tidy_logs(logs: PathBuf, resync: Duration, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(resync.max(TIDY)) => {}
+            () = stop.cancelled() => return,
+        }
+        let (logs, stop) = (logs.clone(), stop.clone());
+        let round = tokio::task::spawn_blocking(move || {
+            logs::tidy(&logs, Limits::USUAL, SystemTime::now(), &|| stop.is_cancelled())
+        });
+        for error in round.await.unwrap_or_default() {
+            tracing::warn!("cannot tidy up logs: {}", chain(&error));
         }
     }
 }

@@ -7,6 +7,7 @@ pub mod files;
 pub mod fs;
 pub mod git;
 pub mod live;
+pub mod logs;
 pub mod mask;
 pub mod object_store;
 pub mod postgres;

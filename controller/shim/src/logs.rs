@@ -1,15 +1,20 @@
-//! Reads the logs that shims write: the last lines, since a time, and what is new.
+//! Reads the logs that shims write: the last lines, since a time, of the run before, and what is new.
 //!
 //! Synchronous and without a watcher: a follower is asked for what is new, and whoever asks decides
-//! how often. Rotation is followed by inode. Nothing here writes.
+//! how often. What files a log consists of is in [`rotated`]; nothing else here writes.
 
-use std::collections::VecDeque;
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read as _, Seek as _, SeekFrom};
-use std::os::unix::fs::MetadataExt as _;
+mod follow;
+mod last;
+pub mod rotated;
+mod runs;
+
 use std::path::{Path, PathBuf};
 
 use crate::timestamp;
+
+pub use follow::Follower;
+pub use last::last_lines;
+pub use runs::previous;
 
 /// One line of output, its parts joined.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,122 +44,38 @@ pub struct From {
     pub since_ms: Option<u64>,
 }
 
-/// A position in a log that may be rotated meanwhile.
-pub struct Follower {
-    path: PathBuf,
-    file: Option<BufReader<File>>,
-    inode: u64,
-    /// The beginning of a line whose end is not written yet.
-    torn: Vec<u8>,
-    joiner: Joiner,
-}
-
 /// Joins the parts of lines, as they lie in a log.
 #[derive(Debug, Default)]
 pub struct Joiner {
-    partial: Option<Line>,
+    /// By stream: what one writes comes between the parts of the other.
+    partial: [Option<Line>; 3],
 }
 
 impl Joiner {
     /// Takes in one line of a log, without its end; `keep` gets what is whole by now.
     pub fn push(&mut self, raw: Vec<u8>, keep: &mut impl FnMut(Line)) {
         let (line, complete) = parse(raw);
-        let line = match self.partial.take() {
-            Some(mut before) if before.stream == line.stream => {
+        if line.begins_run() {
+            // The run before was cut off within a line.
+            self.partial.iter_mut().filter_map(Option::take).for_each(&mut *keep);
+        }
+        let partial = &mut self.partial[line.stream as usize];
+        let line = match partial.take() {
+            // A line that no shim wrote is no part of anything.
+            Some(before) if line.at_ms.is_none() => {
+                *partial = Some(before);
+                line
+            }
+            Some(mut before) => {
                 before.text.extend_from_slice(&line.text);
                 before
-            }
-            Some(before) => {
-                keep(before);
-                line
             }
             None => line,
         };
         if complete {
             keep(line);
         } else {
-            self.partial = Some(line);
-        }
-    }
-}
-
-impl Follower {
-    /// Opens a log and gives the lines that are there, rotated files included; a log that does not
-    /// exist yet has none.
-    pub fn open(path: &Path, from: From) -> io::Result<(Self, Vec<Line>)> {
-        let mut rotated = Vec::new();
-        for number in 1.. {
-            let mut name = path.as_os_str().to_owned();
-            name.push(format!(".{number}"));
-            match File::open(&name) {
-                Ok(file) => rotated.push(file),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => break,
-                Err(error) => return Err(error),
-            }
-        }
-        let mut follower = Self {
-            path: path.to_owned(),
-            file: None,
-            inode: 0,
-            torn: Vec::new(),
-            joiner: Joiner::default(),
-        };
-        let mut kept = VecDeque::new();
-        let mut keep = |line: Line| {
-            if from.since_ms.is_some_and(|since| line.at_ms.is_some_and(|at| at < since)) {
-                return;
-            }
-            kept.push_back(line);
-            if from.tail.is_some_and(|tail| kept.len() > tail) {
-                kept.pop_front();
-            }
-        };
-        for file in rotated.into_iter().rev() {
-            follower.file = Some(BufReader::new(file));
-            follower.read(&mut keep)?;
-        }
-        follower.file = None;
-        follower.read_new(&mut keep)?;
-        Ok((follower, kept.into()))
-    }
-
-    /// The lines written since the last call.
-    pub fn next_lines(&mut self) -> io::Result<Vec<Line>> {
-        let mut lines = Vec::new();
-        self.read_new(&mut |line| lines.push(line))?;
-        Ok(lines)
-    }
-
-    fn read_new(&mut self, keep: &mut impl FnMut(Line)) -> io::Result<()> {
-        self.read(keep)?;
-        let current = match std::fs::metadata(&self.path) {
-            Ok(metadata) => metadata.ino(),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(error),
-        };
-        if self.file.is_none() || current != self.inode {
-            // The old file is read to its end once more: it grew until it was renamed.
-            self.read(keep)?;
-            let file = File::open(&self.path)?;
-            self.inode = file.metadata()?.ino();
-            self.file = Some(BufReader::new(file));
-            self.read(keep)?;
-        }
-        Ok(())
-    }
-
-    fn read(&mut self, keep: &mut impl FnMut(Line)) -> io::Result<()> {
-        let Some(file) = &mut self.file else { return Ok(()) };
-        loop {
-            if file.read_until(b'\n', &mut self.torn)? == 0 {
-                return Ok(());
-            }
-            if self.torn.last() != Some(&b'\n') {
-                return Ok(());
-            }
-            let mut raw = std::mem::take(&mut self.torn);
-            raw.pop();
-            self.joiner.push(raw, keep);
+            *partial = Some(line);
         }
     }
 }
@@ -184,53 +105,8 @@ fn parse(raw: Vec<u8>) -> (Line, bool) {
 
 /// How the shim's remark on a new run begins.
 pub const STARTED: &str = "started with pid";
-
-/// How far back [`last_lines`] looks.
-const LAST_BYTES: u64 = 64 * 1024;
-/// What it shows of a long line.
-const LAST_WIDTH: usize = 400;
-
-/// The last lines of the process's latest run as text, for a person: long ones cut, at most 64 KiB
-/// of the current file looked at.
-pub fn last_lines(path: &Path, count: usize) -> io::Result<Vec<String>> {
-    let mut file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(error),
-    };
-    let start = file.metadata()?.len().saturating_sub(LAST_BYTES);
-    file.seek(SeekFrom::Start(start))?;
-    let mut text = Vec::new();
-    file.take(LAST_BYTES).read_to_end(&mut text)?;
-    let mut lines: VecDeque<Vec<u8>> = VecDeque::new();
-    let mut goes_on = false;
-    // The first piece of a file that is read from its middle is no line.
-    for raw in text.split(|byte| *byte == b'\n').skip(usize::from(start > 0)) {
-        let (line, complete) = parse(raw.to_vec());
-        if line.stream == Stream::Shim && line.text.starts_with(STARTED.as_bytes()) {
-            lines.clear();
-        }
-        if line.at_ms.is_none() || line.stream == Stream::Shim {
-            continue;
-        }
-        match lines.back_mut() {
-            Some(before) if goes_on => before.extend_from_slice(&line.text),
-            _ => lines.push_back(line.text),
-        }
-        goes_on = !complete;
-        if lines.len() > count {
-            lines.pop_front();
-        }
-    }
-    Ok(lines.into_iter().map(|line| cut(&String::from_utf8_lossy(&line))).collect())
-}
-
-fn cut(line: &str) -> String {
-    match line.char_indices().nth(LAST_WIDTH) {
-        Some((end, _)) => format!("{}…", &line[..end]),
-        None => line.to_owned(),
-    }
-}
+/// How the remark on a new run of a step begins.
+pub const RUNS: &str = "runs";
 
 /// Where the log of a resource lies below the state folder's log root:
 /// `LOGS/agent-agent-3/process/api.log`.

@@ -108,16 +108,16 @@ impl fmt::Debug for Launch {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogFile {
     pub path: PathBuf,
-    /// A file that would grow past this is rotated. Default 10 MiB.
+    /// A file that would grow past this is rotated, and one that was begun a day ago. Default 10 MiB.
     pub max_bytes: u64,
-    /// How many files are kept, the current one included. Default 3.
+    /// How many files are kept, the current one included. Default 8.
     pub files: u32,
 }
 
 impl LogFile {
-    /// 10 MiB × 3.
+    /// 10 MiB × 8: a week, for a process that writes every day.
     pub fn new(path: PathBuf) -> Self {
-        Self { path, max_bytes: 10 * 1024 * 1024, files: 3 }
+        Self { path, max_bytes: 10 * 1024 * 1024, files: 8 }
     }
 }
 

@@ -1,5 +1,6 @@
 //! `ctl logs`: what processes, services and setup steps wrote, several of them in the order of time.
 
+mod clean;
 mod printer;
 mod source;
 
@@ -27,7 +28,8 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// Show logs of processes, services and setup steps
 ///
-/// Without names it shows all processes, or all services of an Infra, each line after its name.
+/// Without names it shows all processes, or all services of an Infra, each line after its name. Colours that a process
+/// prints are kept where ctl itself uses colours.
 #[derive(Debug, clap::Args)]
 pub struct LogsArgs {
     /// The agent, or infra/NAME
@@ -55,9 +57,21 @@ struct How {
     /// Only lines that match a regular expression
     #[arg(short, long, value_name = "REGEX")]
     grep: Option<Regex>,
+    /// Only what the run before the latest one wrote
+    #[arg(short, long, conflicts_with = "follow")]
+    previous: bool,
     /// Print when each line was written
     #[arg(short, long)]
     timestamps: bool,
+    /// How to print it
+    #[arg(short, long, value_name = "FORM")]
+    output: Option<Form>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Form {
+    /// One JSON object a line: time, object, log, stream, text
+    Json,
 }
 
 /// What is shown.
@@ -85,6 +99,9 @@ pub async fn run(args: LogsArgs, client: &Client, ui: &mut Ui) -> Result {
     };
     let mut shown = Shown::new(&args, ui.now());
     let lines = shown.open(client, ui, files).await?;
+    if args.how.previous && lines.is_empty() {
+        return Err(no_previous(&args.name, &args.logs));
+    }
     if lines.iter().all(|(_, lines)| lines.is_empty()) && !args.how.follow {
         ui.say("nothing was written")?;
     }
@@ -163,6 +180,17 @@ async fn is_to_come(args: &Wanted, client: &Client) -> bool {
     })
 }
 
+fn no_previous(key: &ObjectKey, logs: &[String]) -> Failure {
+    let what = match logs {
+        [] => format!("no log of {key} has anything"),
+        [log] => format!("the log `{log}` of {key} has nothing"),
+        _ => format!("none of these logs of {key} has anything"),
+    };
+    let words: Vec<_> = [key.to_string()].iter().chain(logs).cloned().collect();
+    Failure::failed(format!("{what} of a run before the latest one"))
+        .hint(format!("`ctl logs {}` shows the latest", words.join(" ")))
+}
+
 /// The logs that were named, else those of the processes, else all.
 fn chosen(args: &Wanted, all: Vec<LogFile>) -> Vec<LogFile> {
     let any_process = all.iter().any(|file| !file.name.contains('/'));
@@ -191,7 +219,8 @@ impl<'a> Shown<'a> {
             tail: args.how.tail.filter(|_| args.how.grep.is_none()),
             since_ms: args.how.since.map(|since| before(now, since.0)),
         };
-        let printer = Printer::new(args.how.grep.as_ref(), args.how.timestamps);
+        let json = args.how.output.map(|Form::Json| &args.name);
+        let printer = Printer::new(args.how.grep.as_ref(), args.how.timestamps, json);
         Self { args, from, printer, sources: Vec::new() }
     }
 
@@ -208,6 +237,21 @@ impl<'a> Shown<'a> {
                 continue;
             }
             let (source, mut new) = match file.path {
+                Some(path) if self.args.how.previous => match Source::previous(&path, self.from)? {
+                    Some(opened) => opened,
+                    // Said where none of them has any.
+                    None => continue,
+                },
+                None if self.args.how.previous => {
+                    let message =
+                        format!("{} is a container, whose runs are not told apart", file.name);
+                    if !self.args.logs.is_empty() {
+                        return Err(Failure::failed(message)
+                            .hint("`--since` shows what was written from a time on"));
+                    }
+                    ui.warn(&message)?;
+                    continue;
+                }
                 Some(path) => Source::file(path, self.from)?,
                 None => {
                     let of = (&self.args.name, file.name.as_str());
@@ -222,8 +266,8 @@ impl<'a> Shown<'a> {
                     }
                 }
             };
-            if let Some(regex) = &self.args.how.grep {
-                new.retain(|line| regex.is_match(&line.text));
+            if self.args.how.grep.is_some() {
+                new.retain(|line| self.printer.wants(line));
                 let excess = self.args.how.tail.map_or(0, |tail| new.len().saturating_sub(tail));
                 new.drain(..excess);
             }

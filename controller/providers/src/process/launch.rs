@@ -75,7 +75,7 @@ pub struct Launch {
     pub user: Option<(u32, u32)>,
     /// 0022 unless set.
     pub umask: Option<u32>,
-    /// Where the output goes; rotated at 10 MiB, 3 files in all.
+    /// Where the output goes; rotated at 10 MiB and each day, 8 files in all.
     pub log_path: PathBuf,
     /// Of all that makes a difference: another one is another process.
     pub fingerprint: String,

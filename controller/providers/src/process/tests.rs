@@ -18,6 +18,7 @@ mod holding;
 mod limits;
 mod listening;
 mod lost;
+mod output;
 mod probing;
 mod provider;
 mod storm;

@@ -7,13 +7,16 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use agent_harness_shim::logs::{RUNS, rotated};
 use agent_harness_shim::timestamp;
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
 
 use crate::fs::{self, FsError};
 
-/// A log that is larger at the start of a run is put aside; one such is kept.
+/// A log that is larger at the start of a run is put aside.
 const ROTATE_AT: u64 = 4 << 20;
+/// So many that were put aside are kept.
+const KEPT: usize = 3;
 /// What one run may write.
 const RUN_LIMIT: usize = 64 << 20;
 /// Longer lines are cut into parts.
@@ -39,9 +42,7 @@ impl Log {
             fs::create_dir_all(folder, 0o700)?;
         }
         if fs::metadata(path)?.is_some_and(|metadata| metadata.len() > ROTATE_AT) {
-            let mut aside = path.as_os_str().to_owned();
-            aside.push(".1");
-            fs::rename(path, PathBuf::from(aside))?;
+            put_aside(path)?;
         }
         let file =
             File::options().create(true).append(true).mode(0o600).open(path).map_err(|source| {
@@ -49,6 +50,11 @@ impl Log {
             })?;
         let inner = Inner { file, written: 0, last: VecDeque::new() };
         Ok(Self { path: path.to_path_buf(), inner: Mutex::new(inner) })
+    }
+
+    /// The remark that a run begins with.
+    pub fn begin(&self, line: &str) -> io::Result<()> {
+        self.note(&format!("{RUNS} `{line}`"))
     }
 
     /// A remark of ours.
@@ -116,4 +122,15 @@ impl Log {
             }
         }
     }
+}
+
+/// As a shim does it: `agent_harness_shim::logs::rotated`.
+fn put_aside(path: &Path) -> Result<(), FsError> {
+    let failed = |op| move |source| FsError { op, path: path.to_path_buf(), source };
+    let listing = rotated::list(path).map_err(failed(fs::Op::List))?;
+    fs::rename(path, rotated::name(path, listing.last + 1))?;
+    for old in listing.files.iter().rev().skip(KEPT - 1) {
+        rotated::remove(path, old.number).map_err(failed(fs::Op::Remove))?;
+    }
+    Ok(())
 }

@@ -145,7 +145,7 @@ impl Runner {
             let folder = job.command.cwd.clone();
             return Err(RunError::NoFolder { line: line.to_owned(), folder });
         }
-        log.note(&format!("runs `{line}`")).map_err(system("log the output of"))?;
+        log.begin(line).map_err(system("log the output of"))?;
         let env = job.command.env.iter().chain(&job.env);
         // Before the start, or the end could be missed.
         let mut children = signal(SignalKind::child()).map_err(system("wait for"))?;

@@ -1,10 +1,10 @@
 //! Where the lines of a log come from: its file, or the controller, which has them from the Docker engine.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use agent_harness_model::id::ObjectKey;
-use agent_harness_shim::logs::{Follower, From, Joiner, Line};
+use agent_harness_shim::logs::{self, Follower, From, Joiner, Line};
 use tokio::sync::mpsc;
 
 use crate::client::{Client, Lines, encode, path};
@@ -20,7 +20,7 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// A log that is read.
 pub enum Source {
     /// Its file.
-    File { path: PathBuf, follower: Follower },
+    File { path: PathBuf, follower: Box<Follower> },
     /// What the controller streams; closed when it is not followed.
     Streamed(mpsc::Receiver<Line>),
     /// Nothing comes of it.
@@ -32,7 +32,13 @@ impl Source {
     pub fn file(path: PathBuf, from: From) -> Result<(Self, Vec<Line>)> {
         let (follower, lines) =
             Follower::open(&path, from).map_err(|error| failed(&path, &error))?;
-        Ok((Self::File { path, follower }, lines))
+        Ok((Self::File { path, follower: Box::new(follower) }, lines))
+    }
+
+    /// What the run before the latest one wrote, if there was one.
+    pub fn previous(path: &Path, from: From) -> Result<Option<(Self, Vec<Line>)>> {
+        let lines = logs::previous(path, from).map_err(|error| failed(path, &error))?;
+        Ok(lines.map(|lines| (Self::Silent, lines)))
     }
 
     /// Asks the controller for a container's output; the lines so far.
@@ -124,6 +130,6 @@ impl Stream {
     }
 }
 
-fn failed(path: &std::path::Path, error: &std::io::Error) -> Failure {
+fn failed(path: &Path, error: &std::io::Error) -> Failure {
     Failure::failed(format!("{}: {error}", path.display()))
 }

@@ -20,7 +20,7 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::process::{Pid, Signal, WaitOptions};
 
 use crate::budget::{self, Budget};
-use crate::sink::{CHUNK, Sink, Stream};
+use crate::sink::{READ, Sink, Stream};
 use crate::{spawn, sys};
 
 /// How long the tree may take to vanish after SIGKILL before it is given up on.
@@ -175,7 +175,7 @@ impl Hold<'_> {
             rustix::io::ioctl_fionbio(stream, true)?;
         }
         let mut open = [true, true];
-        let mut buffer = vec![0_u8; CHUNK];
+        let mut buffer = vec![0_u8; READ];
         loop {
             let mut fds = vec![PollFd::new(signals, PollFlags::IN)];
             let readable: Vec<usize> = (0..2).filter(|index| open[*index]).collect();

@@ -31,7 +31,10 @@ fn rotation_keeps_the_number_of_files_and_tears_no_line() {
         .collect();
     sizes.sort();
     let names: Vec<&str> = sizes.iter().map(|(name, _)| name.as_str()).collect();
-    assert_eq!(names, ["api.log", "api.log.1", "api.log.2"]);
+    let numbers: Vec<u64> =
+        names.iter().filter_map(|name| Some(rotated::of_name(name)?.1)).collect();
+    assert_eq!(names.len(), 3, "{names:?}");
+    assert_eq!(numbers[0] + 1, numbers[1], "each has the number after the one before");
     assert!(sizes.iter().all(|(_, size)| *size <= 1_000), "{sizes:?}");
     let (_, lines) = Follower::open(&path, From::default()).unwrap();
     let first = 200 - lines.len();
@@ -136,6 +139,7 @@ fn a_rotation_that_is_not_possible_keeps_all_that_is_there() {
         names
     };
     let before = texts(&Follower::open(&path, From::default()).unwrap().1);
+    let names_before = names();
     // Neither the file of the next rotation nor, as a folder has its name, that of the one before can be made.
     for name in ["api.log.next", "api.log.next/x"] {
         fs::create_dir(folder.path().join(name)).unwrap();
@@ -143,7 +147,7 @@ fn a_rotation_that_is_not_possible_keeps_all_that_is_there() {
     for number in 20..60 {
         sink.feed(Stream::Stdout, format!("line {number}\n").as_bytes());
     }
-    assert_eq!(names(), ["api.log", "api.log.1", "api.log.2", "api.log.next"]);
+    assert_eq!(names(), [names_before, vec!["api.log.next".to_owned()]].concat());
     let after = texts(&Follower::open(&path, From::default()).unwrap().1);
     assert!(after.starts_with(&before), "{after:?}");
     assert_eq!(after.last().unwrap(), "line 59");
@@ -154,36 +158,88 @@ fn a_rotation_that_is_not_possible_keeps_all_that_is_there() {
     for number in 60..100 {
         sink.feed(Stream::Stdout, format!("line {number}\n").as_bytes());
     }
-    assert_eq!(names(), ["api.log", "api.log.1", "api.log.2"]);
+    assert_eq!(names().len(), 3, "{:?}", names());
     assert!(fs::metadata(&path).unwrap().len() <= 300, "it goes on as before");
 }
 
 #[test]
-fn what_cannot_be_moved_on_is_not_written_over() {
-    // A folder has the name that the older log, or the current one, is to get.
-    for blocked in ["api.log.2", "api.log.1"] {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("api.log");
-        let mut sink = sink(&path, 300, if blocked == "api.log.2" { 3 } else { 2 });
-        if blocked == "api.log.2" {
-            // Until there is one older log.
-            for number in 0.. {
-                sink.feed(Stream::Stdout, format!("line {number}\n").as_bytes());
-                if folder.path().join("api.log.1").exists() {
-                    break;
-                }
-            }
-        }
-        let before = texts(&Follower::open(&path, From::default()).unwrap().1);
-        fs::create_dir_all(folder.path().join(blocked).join("x")).unwrap();
-        for number in 100..150 {
-            sink.feed(Stream::Stdout, format!("line {number}\n").as_bytes());
-        }
-        fs::remove_dir(folder.path().join(blocked).join("x")).unwrap();
-        fs::remove_dir(folder.path().join(blocked)).unwrap();
-        let expected = (100..150).map(|number| format!("line {number}"));
-        let expected: Vec<String> = before.into_iter().chain(expected).collect();
-        let after = texts(&Follower::open(&path, From::default()).unwrap().1);
-        assert_eq!(after, expected, "{blocked}");
+fn what_has_the_name_of_a_rotated_log_is_not_written_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("api.log");
+    let mut sink = sink(&path, 300, 9);
+    fs::create_dir_all(folder.path().join("api.log.1/x")).unwrap();
+    for number in 0..30 {
+        sink.feed(Stream::Stdout, format!("line {number}\n").as_bytes());
     }
+    assert!(folder.path().join("api.log.1/x").exists());
+    assert!(folder.path().join("api.log.2").is_file(), "the next number is free");
+    let expected: Vec<String> = (0..30).map(|number| format!("line {number}")).collect();
+    assert_eq!(texts(&Follower::open(&path, From::default()).unwrap().1), expected);
+}
+
+#[test]
+fn a_follower_misses_no_file_that_came_and_was_rotated_between_two_looks() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("api.log");
+    let mut sink = sink(&path, 300, 20);
+    let (mut follower, _) = Follower::open(&path, From::default()).unwrap();
+    let mut seen = Vec::new();
+    for number in 0..100 {
+        sink.feed(Stream::Stdout, format!("line {number}\n").as_bytes());
+        if number % 40 == 3 {
+            seen.extend(texts(&follower.next_lines().unwrap()));
+        }
+    }
+    seen.extend(texts(&follower.next_lines().unwrap()));
+    let expected: Vec<String> = (0..100).map(|number| format!("line {number}")).collect();
+    assert_eq!(seen, expected);
+}
+
+#[test]
+fn a_log_that_was_begun_a_day_ago_is_rotated_with_the_next_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("api.log");
+    let now = timestamp::now_ms();
+    let old = format!("{} stdout F old\n", timestamp::format(now - MAX_AGE_MS - 60_000));
+    let young = format!("{} stdout F young\n", timestamp::format(now - MAX_AGE_MS + 60_000));
+    for (there, rotated) in [(old, true), (young, false)] {
+        #[allow(clippy::disallowed_methods, reason = "a log as another shim wrote it")]
+        fs::write(&path, there).unwrap();
+        let mut sink = sink(&path, 1_000_000, 3);
+        assert!(!path.with_extension("log.1").exists(), "nothing is done before there is a line");
+        sink.feed(Stream::Stdout, b"new\n");
+        sink.feed(Stream::Stdout, b"newer\n");
+        assert_eq!(path.with_extension("log.1").exists(), rotated);
+        assert!(!path.with_extension("log.2").exists());
+        let _ = rotated::remove(&path, 1);
+    }
+}
+
+#[test]
+fn the_line_of_a_writer_that_was_killed_takes_no_other_along() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("api.log");
+    let line = "2026-01-01T00:00:00.000Z stdout P half of it\n2026-01-01T00:00:00.000Z stdout F to";
+    #[allow(clippy::disallowed_methods, reason = "a log as a killed shim left it")]
+    fs::write(&path, line).unwrap();
+    let mut sink = sink(&path, 1_000_000, 3);
+    sink.note("started with pid 7");
+    sink.feed(Stream::Stdout, b"new\n");
+    let (_, lines) = Follower::open(&path, From::default()).unwrap();
+    assert_eq!(texts(&lines), ["half of itto", "started with pid 7", "new"]);
+}
+
+#[test]
+fn long_lines_are_whole_again_whatever_came_between_their_parts() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("api.log");
+    let mut sink = sink(&path, 1_000_000, 3);
+    // Its length is a number of parts, and it ends with its stream.
+    sink.feed(Stream::Stdout, &vec![b'x'; 2 * CHUNK]);
+    sink.feed(Stream::Stderr, b"meanwhile\n");
+    sink.feed(Stream::Stdout, &vec![b'y'; CHUNK]);
+    sink.finish();
+    let (_, lines) = Follower::open(&path, From::default()).unwrap();
+    let lengths: Vec<usize> = lines.iter().map(|line| line.text.len()).collect();
+    assert_eq!(lengths, ["meanwhile".len(), 3 * CHUNK]);
 }

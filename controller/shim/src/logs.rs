@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use crate::timestamp;
 
 pub use follow::Follower;
-pub use last::last_lines;
+pub use last::{last_lines, last_lines_of_plain};
 pub use runs::previous;
 
 /// One line of output, its parts joined.

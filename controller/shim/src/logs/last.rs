@@ -16,6 +16,22 @@ const LAST_WIDTH: usize = 400;
 /// The last lines of the process's latest run as text, for a person: long ones cut. It looks at most at 64 KiB of the
 /// current file, and at as much of the one before where the log was rotated just now.
 pub fn last_lines(path: &Path, count: usize) -> io::Result<Vec<String>> {
+    lines_of(path, count, end_of_rotated)
+}
+
+/// The same for a shim: the file before is not looked at once it is compressed, as what reads it is large.
+pub fn last_lines_of_plain(path: &Path, count: usize) -> io::Result<Vec<String>> {
+    lines_of(path, count, |rotated| match rotated.file()? {
+        Some((file, false)) => end_of(file).map(Some),
+        _ => Ok(None),
+    })
+}
+
+fn lines_of(
+    path: &Path,
+    count: usize,
+    end_of_rotated: impl Fn(&Rotated) -> io::Result<Option<(Vec<u8>, bool)>>,
+) -> io::Result<Vec<String>> {
     let (mut text, is_whole) = match File::open(path) {
         Ok(file) => end_of(file)?,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),

@@ -126,7 +126,7 @@ pub fn hold(run: &Path, launch: Launch, lock: &OwnedFd, signals: &OwnedFd) -> io
     sink.finish();
     let (outcome, at_ms) = hold.ended.take().unwrap_or((Outcome::Signal(9), now_ms()));
     sink.note(&outcome.to_string());
-    exit.last_lines = logs::last_lines(&launch.log.path, LAST_LINES).unwrap_or_default();
+    exit.last_lines = logs::last_lines_of_plain(&launch.log.path, LAST_LINES).unwrap_or_default();
     exit.exceeded = hold.exceeded.or_else(|| {
         let killed = budget::killed_for_memory(&launch.limits, leaf, &outcome);
         killed.filter(|_| !hold.requested)

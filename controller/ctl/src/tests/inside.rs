@@ -95,7 +95,8 @@ fn the_run_before_the_latest_one_is_asked_for() {
                2026-11-24T11:57:01.000Z shim F exited with code 1\n\
                2026-11-24T11:58:00.000Z shim F started with pid 9\n\
                2026-11-24T11:58:00.000Z stdout F started with pid 8, says the third\n";
-    let older = "2026-11-24T11:55:00.000Z stdout F of the first\n\
+    let older = "2026-11-24T11:54:00.000Z shim F started with pid 6\n\
+                 2026-11-24T11:55:00.000Z stdout F of the first\n\
                  2026-11-24T11:56:00.000Z shim F started with pid 7\n\
                  2026-11-24T11:56:00.000Z stderr F begun\n";
     let steps = "2026-11-24T11:50:00.000Z shim F runs `npm ci`\n\

@@ -6,9 +6,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use agent_harness_model::kinds::process::Watch;
+use agent_harness_shim::protocol::RECORD_FILE;
 use globset::GlobSet;
 use notify::{EventKind, RecursiveMode, Watcher as _};
 use tokio::sync::{broadcast, mpsc};
@@ -111,10 +112,11 @@ async fn watch(
     .ok();
     let mut folders = BTreeSet::new();
     let delay = Duration::from_millis(want.delay_ms);
+    let since = start_of(&run);
     let mut first = None;
     loop {
         // Folders come and go; what is new in them counts as well.
-        let (look, since) = (Arc::clone(&files), run.started_at_ms);
+        let look = Arc::clone(&files);
         let Ok(found) = tokio::task::spawn_blocking(move || look.walk(since)).await else { return };
         for folder in found.folders.difference(&folders) {
             if let Some(Err(error)) =
@@ -131,11 +133,13 @@ async fn watch(
             // What came between the look and the watch.
             continue;
         }
-        let patience = if watcher.is_some() { Duration::MAX } else { POLL };
+        if first.is_none() && watcher.is_none() {
+            tokio::time::sleep(POLL).await;
+            continue;
+        }
         while first.is_none() {
-            let Ok(event) = tokio::time::timeout(patience, events.recv()).await else { break };
-            let Some(event) = event else { return };
-            let Ok(event) = event else { break };
+            // One that is lost is one more reason to look.
+            let Some(Ok(event)) = events.recv().await else { break };
             first = files.counts(&event);
             if matches!(event.kind, EventKind::Create(_) | EventKind::Remove(_)) {
                 // It may be a folder.
@@ -158,6 +162,14 @@ async fn watch(
     }
     *changed.lock().unwrap_or_else(PoisonError::into_inner) = first;
     let _ = hints.send(id);
+}
+
+/// When the run began, by the clock that files are written by: it stands still for some milliseconds at a time, so by
+/// any other one a file that was written just after would be older.
+fn start_of(run: &Run) -> SystemTime {
+    let record = fs::metadata(run.folder.join(RECORD_FILE)).ok().flatten();
+    let written = record.and_then(|record| record.modified().ok());
+    written.unwrap_or(UNIX_EPOCH + Duration::from_millis(run.started_at_ms))
 }
 
 /// Which files count.
@@ -204,7 +216,7 @@ impl Files {
     }
 
     /// All folders that files of it may be in, and a file that was written since.
-    fn walk(&self, since_ms: u64) -> Found {
+    fn walk(&self, since: SystemTime) -> Found {
         let mut found = Found { folders: BTreeSet::new(), changed: None };
         let mut open: Vec<PathBuf> = self.begins.iter().map(|begin| self.nearest(begin)).collect();
         while let Some(folder) = open.pop() {
@@ -220,9 +232,7 @@ impl Files {
                     }
                     continue;
                 }
-                let written =
-                    metadata.modified().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
-                let is_new = written.is_some_and(|at| at.as_millis() > u128::from(since_ms));
+                let is_new = metadata.modified().is_ok_and(|written| written >= since);
                 if is_new && found.changed.is_none() {
                     found.changed = self.name(&path);
                 }

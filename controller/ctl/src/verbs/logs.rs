@@ -60,6 +60,16 @@ struct How {
     timestamps: bool,
 }
 
+impl LogsArgs {
+    /// The last lines of one part of an object, or of all, and what is written from then on.
+    pub fn following(key: &ObjectKey, part: Option<&str>, tail: usize) -> Self {
+        let how =
+            How { follow: true, tail: Some(tail), since: None, grep: None, timestamps: false };
+        let logs = part.into_iter().map(str::to_owned).collect();
+        Self { name: Some(key.to_string()), logs, how }
+    }
+}
+
 /// What is shown.
 struct Wanted {
     name: ObjectKey,

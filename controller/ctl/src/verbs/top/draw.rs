@@ -9,10 +9,14 @@ use ratatui::text::{Line, Span};
 use super::model::{Mode, Model};
 use super::page::{Kind, Page};
 use super::rows::{Row, Totals, totals};
-use crate::ui::{Tone, age, bytes, fit};
+use crate::ui::{Tone, age, bytes, fit, wrap};
 
 /// What does not apply, or is not known.
 const NOTHING: &str = "-";
+/// That nobody tells anything now.
+const AWAY: &str = "the controller is away";
+/// The least columns of a message beside what else is in a line.
+const MESSAGE: usize = 12;
 /// The least and the most columns of a name.
 const NAME: (usize, usize) = (12, 28);
 /// Columns of what stands between the name and the rest: state, ready, cpu, memory, restarts.
@@ -73,29 +77,25 @@ fn list_lines(model: &Model, paint: Paint, width: usize) -> Vec<Line<'static>> {
     let name = rows.iter().map(|row| name(row).chars().count()).max().unwrap_or(0);
     let name = name.clamp(NAME.0, NAME.1);
     let mut lines = vec![
-        who(model, paint, width),
+        head(model, &totals, paint),
         sums(&totals, paint),
-        Line::from(paint.span(Tone::Quiet, titles(name))),
+        Line::from(paint.span(Tone::Quiet, titles(name, width))),
     ];
     let height = model.list_height();
     let seen = rows.iter().enumerate().skip(model.top).take(height);
     lines.extend(seen.map(|(index, row)| {
-        let line = row_line(model, row, name, index == model.cursor, paint);
-        // A line that is chosen is chosen up to the edge.
-        let blanks = width.saturating_sub(line.width());
-        if index == model.cursor {
-            let mut line = line.patch_style(Style::new().add_modifier(Modifier::REVERSED));
-            line.push_span(Span::styled(
-                " ".repeat(blanks),
-                Style::new().add_modifier(Modifier::REVERSED),
-            ));
-            line
-        } else {
-            line
+        let chosen = index == model.cursor;
+        let mut line = row_line(row, name, width, chosen, model);
+        if chosen {
+            // Up to the edge.
+            line.push_span(Span::raw(" ".repeat(width.saturating_sub(line.width()))));
+            line = line.patch_style(Style::new().add_modifier(Modifier::REVERSED));
         }
+        line
     }));
-    if rows.is_empty() && height > 0 {
-        lines.push(Line::from(format!("  {}", nothing(model))));
+    if rows.is_empty() {
+        let words = wrap(&nothing(model), width.saturating_sub(2));
+        lines.extend(words.into_iter().map(|words| Line::from(format!("  {words}"))).take(height));
     }
     lines.resize(3 + height, Line::default());
     lines.push(word(model, rows.get(model.cursor), paint, width));
@@ -107,6 +107,8 @@ fn list_lines(model: &Model, paint: Paint, width: usize) -> Vec<Line<'static>> {
 fn nothing(model: &Model) -> String {
     if !model.view.filter.is_empty() {
         format!("nothing is called `{}`", model.view.filter)
+    } else if let Some(why) = &model.away {
+        why.clone()
     } else if model.told.is_some() {
         "nothing there yet: `ctl apply -f FILE` creates objects".to_owned()
     } else {
@@ -114,40 +116,37 @@ fn nothing(model: &Model) -> String {
     }
 }
 
-/// Who tells all this, or why nobody does.
-fn who(model: &Model, paint: Paint, width: usize) -> Line<'static> {
-    let title = paint.span(Tone::Strong, "ctl top");
-    if let Some(why) = &model.away {
+/// What all of it uses, and who tells that, or that nobody does.
+fn head(model: &Model, totals: &Totals, paint: Paint) -> Line<'static> {
+    let used = format!("cpu {}  memory {}", cpu(totals.used.cpu), memory(totals.used.memory));
+    let mut spans = vec![paint.span(Tone::Strong, "ctl top"), Span::raw(format!("  {used}  "))];
+    if model.away.is_some() {
         let old = match model.told {
-            Some(told) => format!(" (this is {} old)", age(told, model.now)),
+            Some(told) => format!(", this is {} old", age(told, model.now)),
             None if model.learned.objects.is_empty() => String::new(),
-            None => " (this is what it last wrote)".to_owned(),
+            None => ", this is what it last wrote".to_owned(),
         };
-        let room = width.saturating_sub(9 + old.chars().count());
-        return Line::from(vec![
-            title,
-            Span::raw("  "),
-            paint.span(Tone::Bad, fit(why, room)),
-            paint.span(Tone::Quiet, old),
-        ]);
+        spans.push(paint.span(Tone::Bad, format!("{AWAY}{old}")));
+        return Line::from(spans);
     }
     let Some(info) = &model.info else {
-        let words = if model.told.is_some() { "" } else { "  asking the controller ..." };
-        return Line::from(vec![title, paint.span(Tone::Quiet, words)]);
+        let words = if model.told.is_some() { "" } else { "asking the controller ..." };
+        spans.push(paint.span(Tone::Quiet, words));
+        return Line::from(spans);
     };
-    let of = format!("  controller {}, pid {}", info.version, info.pid);
-    let mut spans = vec![title, Span::raw(of)];
-    if let Some(frozen) = &info.frozen {
-        spans.push(paint.span(Tone::Busy, format!("  deletions wait: {frozen}")));
-    }
+    spans.push(Span::raw(format!("controller {}, pid {}", info.version, info.pid)));
     if !info.problems.is_empty() {
         let count = info.problems.len();
         let words = if count == 1 { "problem" } else { "problems" };
         spans.push(paint.span(Tone::Bad, format!("  {count} {words}: see `ctl get`")));
     }
+    if let Some(frozen) = &info.frozen {
+        spans.push(paint.span(Tone::Busy, format!("  deletions wait: {frozen}")));
+    }
     Line::from(spans)
 }
 
+/// How many there are, and how they stand.
 fn sums(totals: &Totals, paint: Paint) -> Line<'static> {
     let count: usize = totals.phases.iter().map(|(_, count)| count).sum();
     let mut spans = vec![Span::raw(format!("{count} agent{}", if count == 1 { "" } else { "s" }))];
@@ -157,17 +156,22 @@ fn sums(totals: &Totals, paint: Paint) -> Line<'static> {
         spans.push(paint.span(tone, format!("{count} {phase}")));
     }
     let (ready, all) = totals.ready;
-    spans.push(Span::raw(format!("   processes {ready}/{all}")));
-    spans.push(Span::raw(format!("   cpu {}", cpu(totals.used.cpu))));
-    spans.push(Span::raw(format!("   memory {}", memory(totals.used.memory))));
+    spans.push(Span::raw(format!("   processes ready: {ready}/{all}")));
     Line::from(spans)
 }
 
-fn titles(name: usize) -> String {
-    format!(
-        "  {:name$}  {:STATE$}  {:>READY$}  {:>CPU$}  {:>MEMORY$}  {:>RESTARTS$}  {:PLACE$}  MESSAGE",
-        "NAME", "STATE", "READY", "CPU", "MEMORY", "RESTARTS", "PID      UPTIME"
-    )
+fn titles(name: usize, width: usize) -> String {
+    let titles = format!(
+        "  {:name$}  {:STATE$}  {:>READY$}  {:>CPU$}  {:>MEMORY$}  {:>RESTARTS$}  {:PID$}  {:UPTIME$}",
+        "NAME", "STATE", "READY", "CPU", "MEMORY", "RESTARTS", "PID", "UPTIME"
+    );
+    if has_messages(name, width) { titles + "  MESSAGE" } else { titles }
+}
+
+/// Whether messages have a place of their own.
+fn has_messages(name: usize, width: usize) -> bool {
+    let before = name + STATE + READY + CPU + MEMORY + RESTARTS + PLACE + 8 * 2;
+    width >= before + MESSAGE
 }
 
 fn name(row: &Row) -> String {
@@ -187,24 +191,29 @@ fn short(row: &Row) -> String {
     }
 }
 
-fn row_line(model: &Model, row: &Row, width: usize, chosen: bool, paint: Paint) -> Line<'static> {
+fn row_line(row: &Row, name: usize, width: usize, chosen: bool, model: &Model) -> Line<'static> {
+    let paint = Paint { colour: model.colour };
     let is_object = row.id.part.is_none();
     let (state, tone) = &row.state;
-    let place = if is_object {
-        fit(&row.branch, PLACE)
-    } else {
+    let message = row.message.lines().next().unwrap_or_default();
+    let has_messages = has_messages(name, width);
+    let place = if !is_object {
         let pid = row.pid.map_or_else(|| NOTHING.to_owned(), |pid| pid.to_string());
         let uptime = row.started.map_or_else(|| NOTHING.to_owned(), |at| age(at, model.now));
         format!("{pid:PID$}  {uptime:UPTIME$}")
+    } else if has_messages || message.is_empty() {
+        fit(&row.branch, PLACE)
+    } else {
+        // What is wrong with it is more than its branch, of which the word below tells.
+        message.to_owned()
     };
     let restarts = row.used.restarts.map_or_else(|| NOTHING.to_owned(), |count| count.to_string());
     // The mark is there for whoever sees no colours.
     let mark = if chosen { "> " } else { "  " };
-    let name = fit(&name(row), width);
-    let message = row.message.lines().next().unwrap_or_default();
-    Line::from(vec![
+    let shown = fit(&self::name(row), name);
+    let mut spans = vec![
         Span::raw(mark),
-        paint.span(if is_object { Tone::Strong } else { Tone::Plain }, format!("{name:width$}  ")),
+        paint.span(if is_object { Tone::Strong } else { Tone::Plain }, format!("{shown:name$}  ")),
         paint.span(*tone, format!("{:STATE$}", fit(state, STATE))),
         Span::raw(format!(
             "  {:>READY$}  {:>CPU$}  {:>MEMORY$}  {restarts:>RESTARTS$}  ",
@@ -212,9 +221,25 @@ fn row_line(model: &Model, row: &Row, width: usize, chosen: bool, paint: Paint) 
             cpu(row.used.cpu),
             memory(row.used.memory),
         )),
-        paint.span(if is_object { Tone::Quiet } else { Tone::Plain }, format!("{place:PLACE$}  ")),
-        Span::raw(message.to_owned()),
-    ])
+    ];
+    if has_messages {
+        let tone = if is_object { Tone::Quiet } else { Tone::Plain };
+        spans.push(paint.span(tone, format!("{place:PLACE$}  ")));
+        spans.push(Span::raw(message.to_owned()));
+    } else {
+        spans.push(Span::raw(place));
+    }
+    let used: usize = spans.iter().map(Span::width).sum();
+    if used > width {
+        // What does not fit ends with a mark.
+        if let Some(last) = spans.pop() {
+            spans.push(Span::styled(
+                fit(&last.content, (width + last.width()).saturating_sub(used)),
+                last.style,
+            ));
+        }
+    }
+    Line::from(spans)
 }
 
 /// `12.3%`, and what is many processors without its fraction.
@@ -235,14 +260,22 @@ fn word(model: &Model, row: Option<&Row>, paint: Paint, width: usize) -> Line<'s
     if let Some((_, tone, words)) = &model.notice {
         return Line::from(paint.span(*tone, fit(words, width)));
     }
+    if let Some(why) = model.away.as_ref().filter(|_| row.is_some()) {
+        return Line::from(paint.span(Tone::Bad, fit(why, width)));
+    }
     let Some(row) = row else { return Line::default() };
-    let message = row.message.lines().next().unwrap_or_default();
-    let words: Vec<_> =
-        [row.branch.as_str(), message].into_iter().filter(|it| !it.is_empty()).collect();
+    let mut words = Vec::new();
+    if !row.branch.is_empty() {
+        words.push(format!("branch {}", row.branch));
+    }
+    if row.state.0.chars().count() > STATE {
+        words.push(row.state.0.clone());
+    }
+    words.extend(row.message.lines().next().map(str::to_owned));
     if words.is_empty() {
         return Line::default();
     }
-    Line::from(paint.span(Tone::Quiet, fit(&format!("{}: {}", row.id, words.join("  ")), width)))
+    Line::from(paint.span(Tone::Quiet, fit(&format!("{}: {}", row.id, words.join(", ")), width)))
 }
 
 fn keys(model: &Model, paint: Paint, width: usize) -> Line<'static> {
@@ -257,17 +290,19 @@ fn keys(model: &Model, paint: Paint, width: usize) -> Line<'static> {
             Line::from(vec![paint.span(Tone::Busy, words), Span::raw(" y/n")])
         }
         Mode::List | Mode::Page(_) => {
-            let sort = format!("sort: {}", model.view.sort.word());
+            let sort = match model.view.filter.as_str() {
+                "" => format!("sort: {}", model.view.sort.word()),
+                _ => "sort".to_owned(),
+            };
             let filter = match model.view.filter.as_str() {
                 "" => "filter".to_owned(),
-                filter => format!("{filter} (Esc: all)"),
+                filter => format!("{} (Esc: all)", fit(filter, 8)),
             };
             let keys = [
                 ("d", "describe"),
                 ("l", "logs"),
                 ("r", "restart"),
-                ("Space", "fold"),
-                ("a", "fold all"),
+                ("Space/a", "fold"),
                 ("/", filter.as_str()),
                 ("s", sort.as_str()),
                 ("q", "quit"),
@@ -292,18 +327,19 @@ fn key_line(keys: &[(&str, &str)], paint: Paint) -> Line<'static> {
 fn page_lines(model: &Model, page: &Page, paint: Paint, width: usize) -> Vec<Line<'static>> {
     let size = model.page_size();
     let mut title = vec![paint.span(Tone::Strong, fit(&page.title(), width))];
-    if let Some(why) = &model.away {
-        let room = width.saturating_sub(title[0].width() + 2);
-        title.push(paint.span(Tone::Bad, format!("  {}", fit(why, room))));
+    if model.away.is_some() {
+        title.push(paint.span(Tone::Bad, format!("  {AWAY}")));
     }
     let mut lines = vec![Line::from(title)];
     lines.extend(page.seen(size));
     lines.resize(1 + size.1, Line::default());
-    let mut keys =
-        vec![("j/k", "scroll"), ("PgUp/PgDn", "page"), ("g/G", "begin/end"), ("q", "back")];
-    if page.kind == Kind::Logs {
-        keys.push(("", if page.follows() { "(following)" } else { "(G follows)" }));
-    }
+    let end = match page.kind {
+        Kind::Describe => "end",
+        Kind::Logs if page.follows() => "following",
+        Kind::Logs => "follow",
+    };
+    let keys =
+        [("j/k", "scroll"), ("PgUp/PgDn", "page"), ("g", "begin"), ("G", end), ("q", "back")];
     lines.push(key_line(&keys, paint));
     lines
 }

@@ -187,8 +187,9 @@ fn a_log_is_followed_while_one_looks_at_its_end() {
     let mut model = model(80, 6);
     press(&mut model, &["l"]);
     let print = |model: &mut Model, from: u32, to: u32| {
-        let text: String = (from..to).map(|line| format!("line {line}\n")).collect();
-        model.update(Event::Printed(1, text.into_bytes()));
+        for line in from..to {
+            model.update(Event::Printed(1, format!("line {line}\n").into_bytes()));
+        }
         let seen = seen(model, 80, 6);
         seen.lines().skip(1).take(4).map(|line| line.replace("line ", "")).collect::<Vec<_>>()
     };

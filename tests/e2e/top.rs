@@ -116,6 +116,8 @@ fn all_is_seen_and_done_in_a_terminal() {
     terminal.shows("ctl logs agent/agent-1 api -f");
     terminal.line(&["on http://localhost:"]);
     terminal.press(&["Escape"]);
+    // Another key right behind this one would make it Alt and that key.
+    terminal.line(&[">     api"]);
 
     // Nothing is restarted before somebody said so.
     terminal.press(&["r"]);

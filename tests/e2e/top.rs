@@ -13,15 +13,7 @@ struct Terminal {
 }
 
 impl Terminal {
-    /// `None` where there is no tmux, and nobody insists on it.
-    fn new(site: &Site, test: &str) -> Option<Self> {
-        if Command::new("tmux").arg("-V").output().is_err() {
-            assert!(std::env::var_os("CI").is_none(), "{test}: there is no tmux");
-            // Past what the test runner keeps for itself.
-            let line = format!("{test}: skipped, as there is no tmux\n");
-            std::io::stderr().write_all(line.as_bytes()).unwrap();
-            return None;
-        }
+    fn new(site: &Site) -> Self {
         let terminal = Self { socket: site.folder().join("tmux") };
         // What runs in it gets the environment of this command.
         let mut begin = site.command("tmux");
@@ -29,7 +21,7 @@ impl Terminal {
         begin.args(["new-session", "-d", "-x", "80", "-y", "24"]);
         succeed(begin.args(["env", "PS1=prompt> ", "LC_ALL=C.UTF-8", "sh"]));
         terminal.shows("prompt>");
-        Some(terminal)
+        terminal
     }
 
     fn tmux(&self, arguments: &[&str]) -> Command {
@@ -75,6 +67,18 @@ impl Terminal {
     }
 }
 
+/// Whether there is a tmux. Where somebody insists on every test, there has to be.
+fn is_there_tmux(test: &str) -> bool {
+    let is_there = Command::new("tmux").arg("-V").output().is_ok();
+    assert!(is_there || std::env::var_os("CI").is_none(), "{test}: there is no tmux");
+    if !is_there {
+        // Past what the test runner keeps for itself.
+        let line = format!("{test}: skipped, as there is no tmux\n");
+        std::io::stderr().write_all(line.as_bytes()).unwrap();
+    }
+    is_there
+}
+
 impl Drop for Terminal {
     fn drop(&mut self) {
         let _ = self.tmux(&["kill-server"]).output();
@@ -83,11 +87,14 @@ impl Drop for Terminal {
 
 #[test]
 fn all_is_seen_and_done_in_a_terminal() {
+    if !is_there_tmux("all_is_seen_and_done_in_a_terminal") {
+        return;
+    }
     let mut site = Site::new();
     site.start();
     site.ready("agent-1");
     site.ready("agent-2");
-    let Some(terminal) = Terminal::new(&site, "all_is_seen_and_done_in_a_terminal") else { return };
+    let terminal = Terminal::new(&site);
     let ctl = programs().join("ctl");
     terminal.types(&format!("{} top", ctl.display()));
 

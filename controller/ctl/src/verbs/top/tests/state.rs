@@ -220,3 +220,14 @@ fn figures_that_cannot_be_had_leave_what_the_status_says() {
     assert_eq!((all[1].state.0.as_str(), all[1].ready.as_str()), ("Ready", "yes"));
     assert_eq!(all[1].used.cpu, None);
 }
+
+#[test]
+fn without_a_terminal_it_names_what_needs_none() {
+    insta::assert_snapshot!(crate::testing::Ctl::new().alone(&["top"]), @"
+    --- stderr
+    error: `ctl top` needs a terminal that can move its cursor
+     hint: `ctl stats -w` prints what an agent uses, again and again
+     hint: `ctl get -w` prints each change of an object
+    --- Usage
+    ");
+}

@@ -20,5 +20,6 @@ mod limits;
 mod stop;
 mod store;
 mod strangers;
+mod top;
 mod verbs;
 mod waiting;

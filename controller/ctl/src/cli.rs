@@ -66,6 +66,7 @@ See what is there
   events       Show what happened
   logs         Show logs of processes, services and setup steps
   stats        Show what an agent's processes use, or services of an Infra
+  top          Watch all agents, their processes and what they use, and act on them
   health       Look at an agent's processes now
   slow-queries Show which queries of an agent took longest
   url          Print an agent's URLs
@@ -109,6 +110,7 @@ enum Verb {
     Events(verbs::events::EventsArgs),
     Logs(verbs::logs::LogsArgs),
     Stats(verbs::stats::StatsArgs),
+    Top(verbs::top::TopArgs),
     Health(verbs::health::HealthArgs),
     SlowQueries(verbs::slow_queries::SlowQueriesArgs),
     Url(verbs::url::UrlArgs),
@@ -148,6 +150,7 @@ impl Cli {
             Verb::Events(args) => verbs::events::run(args, &client()?, ui).await,
             Verb::Logs(args) => verbs::logs::run(args, &client()?, ui).await,
             Verb::Stats(args) => verbs::stats::run(args, &client()?, ui).await,
+            Verb::Top(args) => verbs::top::run(args, &client()?, ui).await,
             Verb::Health(args) => verbs::health::run(args, &client()?, ui).await,
             Verb::SlowQueries(args) => verbs::slow_queries::run(args, &client()?, ui).await,
             Verb::Url(args) => verbs::url::run(args, &client()?, ui).await,
@@ -213,6 +216,7 @@ mod tests {
           events       Show what happened
           logs         Show logs of processes, services and setup steps
           stats        Show what an agent's processes use, or services of an Infra
+          top          Watch all agents, their processes and what they use, and act on them
           health       Look at an agent's processes now
           slow-queries Show which queries of an agent took longest
           url          Print an agent's URLs

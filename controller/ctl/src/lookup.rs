@@ -25,6 +25,13 @@ pub enum Selector {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Word(String);
 
+impl Word {
+    /// The one that names an object.
+    pub fn of(key: &ObjectKey) -> Self {
+        Self(key.to_string())
+    }
+}
+
 impl std::str::FromStr for Word {
     type Err = agent_harness_model::id::ParseKeyError;
 

@@ -18,7 +18,7 @@ use crate::error::Failure;
 pub use age::{age, seconds};
 pub use bytes::bytes;
 pub use progress::Progress;
-pub use table::{Cell, Table};
+pub use table::{Cell, Table, fit};
 pub use tone::Tone;
 pub use wrap::wrap;
 
@@ -71,6 +71,13 @@ impl Ui {
             err: sink(Box::new(err), err_tty, err_width),
             clock: Timestamp::now,
         }
+    }
+
+    /// A printer whose words and data go to one place, in lines of a width.
+    pub fn into_one(write: impl Write + Clone + 'static, width: usize, colour: bool) -> Self {
+        let sink = |write| Sink { write, live: false, colour, width: Some(width) };
+        let (out, err) = (Box::new(write.clone()), Box::new(write));
+        Self { out: sink(out), err: sink(err), clock: Timestamp::now }
     }
 
     /// The time against which ages are shown.

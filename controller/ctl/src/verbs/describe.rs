@@ -16,7 +16,7 @@ use crate::verbs::events;
 use crate::whose;
 use above::Above;
 use services::Services;
-pub use services::{memory, state_tone};
+pub use services::{memory, of_status, state_tone};
 
 /// How many of the last events are shown.
 const EVENTS: usize = 10;
@@ -27,6 +27,13 @@ pub struct DescribeArgs {
     /// The objects
     #[arg(value_name = "NAME")]
     names: Vec<Word>,
+}
+
+impl DescribeArgs {
+    /// About one object.
+    pub fn of(key: &ObjectKey) -> Self {
+        Self { names: vec![Word::of(key)] }
+    }
 }
 
 /// Carries it out.

@@ -43,7 +43,7 @@ pub struct LogsArgs {
 }
 
 /// What of them is shown, and how.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 struct How {
     /// Go on and print what is written
     #[arg(short, long)]
@@ -72,6 +72,15 @@ struct How {
 enum Form {
     /// One JSON object a line: time, object, log, stream, text
     Json,
+}
+
+impl LogsArgs {
+    /// The last lines of one part of an object, or of all, and what is written from then on.
+    pub fn following(key: &ObjectKey, part: Option<&str>, tail: usize) -> Self {
+        let how = How { follow: true, tail: Some(tail), ..How::default() };
+        let logs = part.into_iter().map(str::to_owned).collect();
+        Self { name: Some(key.to_string()), logs, how }
+    }
 }
 
 /// What is shown.

@@ -23,6 +23,7 @@ pub mod shell;
 pub mod slow_queries;
 pub mod stats;
 pub mod status;
+pub mod top;
 pub mod trash;
 pub mod undelete;
 pub mod url;

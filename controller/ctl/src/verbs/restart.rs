@@ -1,6 +1,6 @@
 //! `ctl restart`: has processes of an agent, or services of an Infra, started anew.
 
-use agent_harness_model::id::ObjectKind;
+use agent_harness_model::id::{ObjectKey, ObjectKind};
 use agent_harness_model::spec::Duration;
 
 use crate::client::{Client, encode, path};
@@ -25,6 +25,18 @@ pub struct RestartArgs {
     /// How long to wait
     #[arg(long, value_name = "TIME", default_value = "120s")]
     timeout: Duration,
+}
+
+impl RestartArgs {
+    /// One part of an object or all of it, and nobody waits.
+    pub fn of(key: &ObjectKey, part: Option<&str>) -> Self {
+        Self {
+            name: Some(key.to_string()),
+            processes: part.into_iter().map(str::to_owned).collect(),
+            wait: false,
+            timeout: Duration(std::time::Duration::ZERO),
+        }
+    }
 }
 
 /// Carries it out.

@@ -51,7 +51,7 @@ pub async fn look(client: &Client, key: &ObjectKey, object: &Object, live: bool)
 }
 
 /// The services by the names of the resources that run them. A server in a container is that container.
-fn of_status(object: &Object) -> Vec<ServiceNow> {
+pub fn of_status(object: &Object) -> Vec<ServiceNow> {
     let mut all: Vec<ServiceNow> = Vec::new();
     let resources = object.status.iter().flat_map(|status| &status.resources);
     for (resource, status) in resources.filter(|(_, status)| !status.leaving) {

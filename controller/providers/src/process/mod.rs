@@ -19,6 +19,7 @@ mod provider;
 mod sockets;
 mod state;
 mod supervisor;
+mod tell;
 mod watch;
 
 pub use agent_harness_shim::cgroup::Controller as Limit;

@@ -15,7 +15,7 @@ use agent_harness_shim::cgroup::{Controller, Leaf};
 use agent_harness_shim::files::{self, Durability};
 use agent_harness_shim::identity::{self, Identity};
 use agent_harness_shim::protocol::{
-    EXIT_FILE, Exceeded, LAUNCH_FILE, LOCK_FILE, RECORD_FILE, Record, STOP_FILE, Stop, VERSION,
+    EXIT_FILE, Exceeded, LAUNCH_FILE, LOCK_FILE, RECORD_FILE, STOP_FILE,
 };
 use agent_harness_shim::signals;
 use rustix::process::Signal;
@@ -25,10 +25,11 @@ use tokio::sync::broadcast;
 use super::cgroups::{Cgroups, GroupLimits};
 use super::drain;
 use super::error::SuperviseError;
-use super::launch::{Launch, ProcessId, millis};
+use super::launch::{Launch, ProcessId};
 use super::lock::try_lock;
 use super::probe::Run;
 use super::state::{self, Lock, Process, ProcessState};
+use super::tell::tell;
 use super::watch::Watch;
 use crate::fs;
 
@@ -477,39 +478,4 @@ impl Supervisor {
 
 fn is_held(folder: &Path) -> bool {
     matches!(try_lock(folder), Ok(None))
-}
-
-/// Writes how to stop, then wakes the shim. One that is not there yet reads the file before it starts.
-fn tell(
-    id: &ProcessId,
-    folder: &Path,
-    process: &Process,
-    (signal, grace): (Signal, Duration),
-    failed: Option<&str>,
-    exceeded: Option<Exceeded>,
-) -> Result<(), SuperviseError> {
-    let stop = Stop {
-        version: VERSION,
-        instance: process.instance.clone(),
-        signal: signal.as_raw(),
-        grace_ms: millis(grace),
-        failed: failed.map(str::to_owned),
-        exceeded,
-    };
-    let written = files::write_json(&folder.join(STOP_FILE), &stop, Durability::Boot);
-    // Read again: a shim that wrote its record before our file was there has not seen the file.
-    let record = files::read_json::<Record>(&folder.join(RECORD_FILE))
-        .map_err(SuperviseError::system(id, "read who holds it"))?;
-    match record.filter(|record| record.instance == process.instance) {
-        Some(record) => {
-            if let Err(error) = written {
-                // A full disk keeps no process running: its launch says how to stop it.
-                tracing::warn!(process = %id, %error, "cannot write how to stop it");
-            }
-            identity::signal(record.shim, Signal::TERM)
-                .map(drop)
-                .map_err(SuperviseError::system(id, "signal its holder"))
-        }
-        None => written.map_err(SuperviseError::system(id, "write how to stop it")),
-    }
 }

@@ -47,8 +47,20 @@ fn images_that_cannot_be_had_say_why_and_the_others_run() {
     let registry = variable("HARNESS_TEST_REGISTRY");
     let login = variable("HARNESS_TEST_LOGIN_REGISTRY");
     let mail = "axllent/mailpit:latest";
-    // Pulled for real: the engine that has just made the images has them under these names.
-    let _ = engine.docker(&["rmi", "--force", mail, &format!("{login}/{mail}")]);
+    // Pulled for real, and layer by layer: an earlier run may have left the image, whatever its tag is by now, and one
+    // that was killed containers that keep it.
+    let left = engine.run(&["ps", "--all", "--quiet", "--filter", &format!("ancestor={mail}")]);
+    for container in left.lines() {
+        engine.run(&["rm", "--force", container]);
+    }
+    let images = engine.run(&["images", "--format", "{{.ID}} {{.Repository}}"]);
+    for (image, _) in images
+        .lines()
+        .filter_map(|line| line.split_once(' '))
+        .filter(|it| it.1.ends_with("axllent/mailpit"))
+    {
+        let _ = engine.docker(&["rmi", "--force", image]);
+    }
     let mut site = site(
         &[
             service("gone", &format!("{registry}/{mail}-gone"), ""),

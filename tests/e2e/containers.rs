@@ -1,5 +1,7 @@
 //! How the shared servers of a test run, and what its specs ask for where they are containers.
 
+use std::process::Command;
+
 /// How the shared servers run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Servers {
@@ -48,4 +50,23 @@ spec:
       volumes: {{objects: /data}}
 "
     )
+}
+
+/// Takes away what an earlier run left under the name of this Infra: a test that was killed, or one that looked at what is
+/// refused. The engine of the tests keeps it from run to run, and names come again.
+pub fn clear(infra: &str) {
+    let project = format!("harness-{infra}");
+    let docker = |words: &[&str]| {
+        let said = Command::new("docker").args(words).output();
+        said.map(|said| String::from_utf8_lossy(&said.stdout).into_owned()).unwrap_or_default()
+    };
+    let label = format!("label=com.docker.compose.project={project}");
+    for container in docker(&["ps", "--all", "--quiet", "--filter", &label]).lines() {
+        docker(&["rm", "--force", container]);
+    }
+    let names = docker(&["volume", "ls", "--quiet"]);
+    for volume in names.lines().filter(|name| name.starts_with(&format!("{project}_"))) {
+        docker(&["volume", "rm", volume]);
+    }
+    docker(&["network", "rm", &project]);
 }

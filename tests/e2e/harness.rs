@@ -104,6 +104,7 @@ impl Site {
                 site.edit("infra.yaml", "port: 19000", &format!("port: {store}"));
             }
             Servers::Containers => {
+                containers::clear(&site.infra);
                 site.write_spec("infra.yaml", &containers::servers(&site.infra, postgres, store));
                 site.edit("stack.yaml", "infra: shared", &format!("infra: {}", site.infra));
             }

@@ -134,7 +134,10 @@ fn what_is_somebody_elses_is_named_and_left_alone() {
             &format!("port {held} is taken by {pid}"),
         ],
     );
+    // It was made for a container that was refused then.
+    engine.run(&["network", "inspect", &project]);
     site.down();
+    assert!(!engine.docker(&["network", "inspect", &project]).status.success(), "it goes as well");
     assert_eq!(engine.inspect(&name, "{{.State.Status}}"), "created");
     assert_eq!(engine.inspect(&holder, "{{.State.Status}}"), "running");
     engine.run(&["volume", "inspect", &volume]);

@@ -198,7 +198,7 @@ pub enum Observed {
         /// How it is.
         state: State,
     },
-    /// It is not there, and volumes of ours are: their full names.
+    /// It is not there, and volumes of ours are: their full names. Of one that leaves also: none, and its network is.
     Kept(Vec<String>),
     /// A container or volume with its name is somebody else's: whose.
     Foreign(String),

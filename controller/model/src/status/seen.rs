@@ -40,6 +40,9 @@ pub(super) fn seen(seen: &Seen<Option<&Have>>, target: &AnyTarget) -> ResourceSt
             container::State::Exited(exit) => say("Exited", exit.how.clone()),
             container::State::Removing => say("Removing", String::new()),
         },
+        Have::Container(container::Observed::Kept(volumes)) if volumes.is_empty() => {
+            say("Kept", "its network".into())
+        }
         Have::Container(container::Observed::Kept(volumes)) => {
             say("Kept", format!("volume {}", volumes.join(", ")))
         }

@@ -59,6 +59,12 @@ impl Listing {
         }
     }
 
+    /// Whether any container is of a compose project.
+    pub fn has_project(&self, project: &str) -> bool {
+        let mut all = self.by_name.values();
+        all.any(|summary| labels::compose_project(summary.labels.as_ref()) == Some(project))
+    }
+
     /// Which container other than `name` publishes a port of the host.
     pub fn publisher(&self, name: &str, port: &Port) -> Option<String> {
         let udp = port.protocol == "udp";

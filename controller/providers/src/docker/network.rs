@@ -9,7 +9,7 @@ use agent_harness_model::id::Mark;
 use agent_harness_model::kinds::container::Place;
 use agent_harness_model::resolve::project;
 use bollard::models::NetworkCreateRequest;
-use bollard::query_parameters::ListNetworksOptionsBuilder;
+use bollard::query_parameters::{InspectNetworkOptions, ListNetworksOptionsBuilder};
 use tokio::sync::Mutex;
 
 use super::engine::Engine;
@@ -52,6 +52,28 @@ impl Networks {
         let client = engine.client().await?;
         let made = client.create_network(request);
         engine.call(&format!("make network {name}"), made).await.map(drop)
+    }
+
+    /// Whether the Infra's own network is there and nobody is in it, so that [`Self::remove`] would remove it.
+    pub async fn is_left(
+        &self,
+        engine: &Engine,
+        mark: &Mark,
+        place: &Place,
+    ) -> Result<bool, DockerError> {
+        let client = engine.client().await?;
+        for network in find(engine, &project(&place.infra)).await? {
+            let look = client.inspect_network(&network.id, None::<InspectNetworkOptions>);
+            let inside = match engine.call("look at a network", look).await {
+                Ok(found) => found.containers.unwrap_or_default(),
+                Err(DockerError::Refused { status: 404, .. }) => continue,
+                Err(error) => return Err(error),
+            };
+            if network.is_of(mark) && inside.is_empty() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Removes the Infra's own network when nobody is in it any more.

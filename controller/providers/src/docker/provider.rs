@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use agent_harness_model::id::ResourceId;
 use agent_harness_model::kinds::container::{Action, Observed, Place, State};
 use agent_harness_model::kinds::{self, Have, Readiness, Resource};
+use agent_harness_model::resolve::project;
 use agent_harness_model::world::{self, ApplyError, Ask, Seen};
 use bollard::models::ContainerSummary;
 use futures_util::future::join_all;
@@ -122,7 +123,7 @@ impl DockerProvider {
         match listing.named(name, &cx.mark(ask.id)) {
             // Its successor has taken over all that there was.
             Named::Other(_) if want.is_none() => Ok(None),
-            Named::Foreign(_) if want.is_none() => self.kept(cx, place).await,
+            Named::Foreign(_) if want.is_none() => self.kept(cx, ask, place, listing).await,
             Named::Other(who) | Named::Foreign(who) => Ok(Some(Observed::Foreign(who))),
             // Cut off in the middle of an exchange: what was to take its place is all that there is.
             Named::Nobody if want.is_none() && is_left(listing, name, &cx.mark(ask.id)) => {
@@ -131,7 +132,7 @@ impl DockerProvider {
             }
             Named::Nobody => match taken()? {
                 Some(who) => Ok(Some(Observed::PortTaken(who))),
-                None => self.kept(cx, place).await,
+                None => self.kept(cx, ask, place, listing).await,
             },
             Named::Ours(summary) => {
                 let id = summary.id.clone().unwrap_or_default();
@@ -154,14 +155,26 @@ impl DockerProvider {
         }
     }
 
-    /// The volumes that are there without their container.
-    async fn kept(&self, cx: &Context<'_>, place: &Place) -> Result<Option<Observed>, DockerError> {
-        if place.volumes.is_empty() {
-            return Ok(None);
+    /// What is there without its container: volumes and, of one that leaves, the network that was made for it before
+    /// it was refused. That goes with the last container as a rule.
+    async fn kept(
+        &self,
+        cx: &Context<'_>,
+        ask: &Ask<'_>,
+        place: &Place,
+        listing: &Listing,
+    ) -> Result<Option<Observed>, DockerError> {
+        if !place.volumes.is_empty() {
+            let ours = volumes::ours(&self.engine, cx.installation).await?;
+            let kept = volumes::kept(place, &ours);
+            if !kept.is_empty() {
+                return Ok(Some(Observed::Kept(kept)));
+            }
         }
-        let ours = volumes::ours(&self.engine, cx.installation).await?;
-        let kept = volumes::kept(place, &ours);
-        Ok((!kept.is_empty()).then_some(Observed::Kept(kept)))
+        let is_left = ask.want.is_none()
+            && !listing.has_project(&project(&place.infra))
+            && self.networks.is_left(&self.engine, &cx.mark(ask.id), place).await?;
+        Ok(is_left.then(|| Observed::Kept(Vec::new())))
     }
 
     async fn act(

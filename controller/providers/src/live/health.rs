@@ -10,6 +10,7 @@ use agent_harness_shim::protocol::Outcome;
 use futures_util::future::join_all;
 
 use super::{Live, state};
+use crate::mask::Mask;
 use crate::process::probe::{Looker, PATIENCE};
 use crate::process::{ProcessState, process_id};
 
@@ -57,8 +58,9 @@ impl Live {
             return all(true, "runs".to_owned());
         }
         let looks = probes.iter().map(async |(check, probe)| {
+            let mask = Mask::of(want.command.env.values());
             let begun = Instant::now();
-            let found = Looker::new(&id, &run).look(&probe.check, patience(probe)).await;
+            let found = Looker::new(&id, &run, mask).look(&probe.check, patience(probe)).await;
             HealthNow {
                 check: Some(check.clone()),
                 passed: found.is_ok(),

@@ -13,8 +13,8 @@ use agent_harness_shim::protocol::RECORD_FILE;
 use globset::GlobSet;
 use notify::{EventKind, RecursiveMode, Watcher as _};
 use tokio::sync::{broadcast, mpsc};
-use tokio::task::AbortHandle;
 use tokio::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::launch::ProcessId;
 use super::probe::Run;
@@ -38,13 +38,7 @@ struct Watched {
     run: Run,
     want: Watch,
     changed: Changed,
-    task: AbortHandle,
-}
-
-impl Drop for Watched {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
+    _task: AbortOnDropHandle<()>,
 }
 
 /// The first file that changed, shared with the task that watches.
@@ -76,8 +70,8 @@ impl FileWatches {
             Arc::clone(&changed),
             self.hints.clone(),
         ));
-        let task = task.abort_handle();
-        let entry = Watched { run: run.clone(), want: want.clone(), changed, task };
+        let task = AbortOnDropHandle::new(task);
+        let entry = Watched { run: run.clone(), want: want.clone(), changed, _task: task };
         watched.insert(id.clone(), entry);
         None
     }

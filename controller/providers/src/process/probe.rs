@@ -6,6 +6,7 @@ use std::time::Duration;
 use agent_harness_model::kinds::process::Check;
 
 use super::launch::ProcessId;
+use crate::mask::Mask;
 
 mod exec;
 pub mod http;
@@ -36,13 +37,14 @@ pub struct Run {
 pub struct Looker {
     label: Label,
     lines: log::Lines,
+    mask: Mask,
 }
 
 impl Looker {
-    /// For this run; nothing is looked at yet.
-    pub fn new(id: &ProcessId, run: &Run) -> Self {
+    /// For this run; nothing is looked at yet. What its checks find is told without what `mask` knows.
+    pub fn new(id: &ProcessId, run: &Run, mask: Mask) -> Self {
         let label = Label { mark: run.mark.clone(), step: format!("probe {id}") };
-        Self { label, lines: log::Lines::new(run) }
+        Self { label, lines: log::Lines::new(run), mask }
     }
 
     /// One look, which may take as long as `patience`. An error says in words what was found instead; nothing of a
@@ -69,7 +71,7 @@ impl Looker {
                     .unwrap_or_else(|_| Err(no_answer(patience)))
             }
         };
-        result.map_err(|why| format!("{what}: {why}"))
+        result.map_err(|why| format!("{what}: {}", self.mask.apply(&why)))
     }
 }
 

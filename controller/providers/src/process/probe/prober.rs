@@ -12,7 +12,7 @@ use agent_harness_model::kinds::Readiness;
 use agent_harness_model::kinds::process::{Check, Desired, Probe};
 use agent_harness_shim::logs;
 use tokio::sync::{broadcast, watch};
-use tokio::task::AbortHandle;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::super::launch::ProcessId;
 use super::{Looker, PATIENCE, Run};
@@ -40,13 +40,7 @@ struct Probed {
     run: Run,
     checks: Checks,
     answer: Answer,
-    task: AbortHandle,
-}
-
-impl Drop for Probed {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
+    _task: AbortOnDropHandle<()>,
 }
 
 #[derive(Clone, PartialEq, Eq)]
@@ -112,8 +106,8 @@ impl Prober {
             hints: self.hints.clone(),
             epoch: self.epoch,
         };
-        let task = tokio::spawn(watch.keep_looking(checks.clone())).abort_handle();
-        probes.insert(id.clone(), Probed { run: run.clone(), checks, answer, task });
+        let task = AbortOnDropHandle::new(tokio::spawn(watch.keep_looking(checks.clone())));
+        probes.insert(id.clone(), Probed { run: run.clone(), checks, answer, _task: task });
         not_yet()
     }
 
@@ -157,14 +151,13 @@ struct Watch {
 
 impl Watch {
     async fn keep_looking(self, checks: Checks) {
-        let began = checks.startup.is_some();
         if let Some(startup) = &checks.startup
             && !self.starts_up(startup).await
         {
             return;
         }
         // A process without `startup` may take its time to come up: it is not held to live before it was ready.
-        let (was_ready, wait) = watch::channel(began || checks.ready.is_none());
+        let (was_ready, wait) = watch::channel(checks.startup.is_some() || checks.ready.is_none());
         tokio::join!(
             self.watch_readiness(checks.ready.as_ref(), &was_ready),
             self.watch_life(checks.live.as_ref(), wait),
@@ -174,7 +167,7 @@ impl Watch {
     /// Whether it passed in time; otherwise it was said that it did not.
     async fn starts_up(&self, probe: &Probe) -> bool {
         let mut looks = Looks::new(self, probe);
-        tokio::time::sleep(looks.delay).await;
+        self.wait_for_first(&looks).await;
         loop {
             let why = match looks.look().await {
                 Ok(()) => return true,
@@ -196,6 +189,17 @@ impl Watch {
         }
     }
 
+    /// Says that it waits: whoever asks for the first answer is not to wait as well.
+    async fn wait_for_first(&self, looks: &Looks<'_>) {
+        if looks.delay.is_zero() {
+            return;
+        }
+        self.tell(|health| {
+            health.ready = Readiness::NotReady("its first check is to come".to_owned());
+        });
+        tokio::time::sleep(looks.delay).await;
+    }
+
     async fn watch_readiness(&self, probe: Option<&Probe>, was_ready: &watch::Sender<bool>) {
         let Some(probe) = probe else {
             return self.tell(|health| health.ready = Readiness::Ready);
@@ -203,12 +207,7 @@ impl Watch {
         let mut looks = Looks::new(self, probe);
         let (mut failures, mut passes, mut late) = (0_u32, 0_u32, None);
         let (mut passed, mut ever) = (false, false);
-        if !looks.delay.is_zero() {
-            self.tell(|health| {
-                health.ready = Readiness::NotReady("its first check is to come".to_owned());
-            });
-            tokio::time::sleep(looks.delay).await;
-        }
+        self.wait_for_first(&looks).await;
         loop {
             let answer = match looks.look().await {
                 Ok(()) => {
@@ -333,7 +332,7 @@ impl<'a> Looks<'a> {
         let age = now.saturating_sub(watch.run.started_at_ms);
         Self {
             probe,
-            looker: Looker::new(&watch.id, &watch.run),
+            looker: Looker::new(&watch.id, &watch.run, watch.mask.clone()),
             since: Instant::now(),
             epoch: watch.epoch,
             delay: Duration::from_millis(probe.delay_ms.saturating_sub(age)),

@@ -7,10 +7,12 @@ use std::sync::Arc;
 use agent_harness_model::kinds::command::Command;
 use agent_harness_model::kinds::process::{Check, HttpCheck, Probe, Restart};
 use agent_harness_model::kinds::{self, AnyTarget, Verdict};
+use agent_harness_model::secret::{Secret, Text};
 
 use super::super::probe::{Looker, Run};
 use super::world::{World, checked, free_port};
 use super::*;
+use crate::mask::Mask;
 use crate::setup::Runner;
 
 /// Patience that no look needs, for what is not about that.
@@ -30,7 +32,7 @@ fn looker(installation: &str) -> Looker {
         log_path: PathBuf::new(),
         mark: format!("agent-harness:{installation}:u"),
     };
-    Looker::new(&"a/x".parse().unwrap(), &run)
+    Looker::new(&"a/x".parse().unwrap(), &run, Mask::of([]))
 }
 
 fn shell(script: &str, cwd: &Path) -> Check {
@@ -247,5 +249,22 @@ async fn it_is_ready_after_as_many_passes_as_asked_for_and_looked_at_after_its_d
     world.converge(&world.present()).await;
     assert!(began.elapsed() >= Duration::from_millis(200));
     assert!(crate::fs::read_to_string(&looks).unwrap().lines().count() >= 3);
+    world.converge(&AnyTarget::Gone).await;
+}
+
+/// What a server answers goes into a status as well.
+#[tokio::test]
+async fn a_secret_that_a_server_answers_is_not_told() {
+    let port = serve("HTTP/1.1 200 OK\r\ncontent-length: 20\r\n\r\n{\"token\":\"hunter22\"}");
+    let mut world = World::new("exec sleep 1000");
+    let secret = Text::Secret(Secret::new("hunter22"));
+    world.want.command.env.insert("TOKEN".to_owned(), secret);
+    let json = [("token".to_owned(), "other".to_owned())].into();
+    let check = Check::Http(HttpCheck { json, ..HttpCheck::get(port, "/") });
+    world.want.ready = Some(checked(check, 50, 9_000));
+    let why = world.waits_for("and not").await;
+    let wait =
+        format!("is not ready: GET http://127.0.0.1:{port}/: `token` is `***`, and not `other`");
+    assert_eq!(why, wait);
     world.converge(&AnyTarget::Gone).await;
 }

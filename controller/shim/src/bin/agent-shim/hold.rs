@@ -75,7 +75,8 @@ pub fn hold(run: &Path, launch: Launch, lock: &OwnedFd, signals: &OwnedFd) -> io
         exceeded: None,
     };
     if let Some(stop) = stop_file(run, &launch) {
-        (exit.requested, exit.failed) = (stop.failed.is_none(), stop.failed);
+        exit.requested = stop.failed.is_none() && stop.exceeded.is_none();
+        (exit.failed, exit.exceeded) = (stop.failed, stop.exceeded);
         spawn::report("error: it was told to stop before it started");
         close(&launch);
         return finish(run, &exit);

@@ -147,7 +147,11 @@ fn verbs_without_a_name_are_about_the_agent_around_them() {
 
 #[test]
 fn slow_queries_are_those_of_the_own_database_alone() {
-    let mut site = Site::new();
+    slow_queries(Site::new());
+}
+
+/// On any servers.
+pub fn slow_queries(mut site: Site) {
     site.start();
     site.ready("agent-1");
     site.ready("agent-2");

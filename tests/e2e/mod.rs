@@ -1,6 +1,7 @@
 //! The whole thing, against real servers: the built programs, a folder of specs, a state folder, and
 //! nothing pretended.
 
+mod admission;
 mod agents;
 mod bad_input;
 mod containers;
@@ -19,6 +20,7 @@ mod life;
 mod limits;
 mod stop;
 mod store;
+mod storm;
 mod strangers;
 mod top;
 mod verbs;

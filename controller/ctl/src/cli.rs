@@ -72,6 +72,7 @@ See what is there
   url          Print an agent's URLs
   env          Print an agent's environment
   info         Show which controller runs here
+  doctor       Look at what everything rests on
 
 Work inside an agent or a service
   exec         Run a command in an agent's worktree, or in a service
@@ -117,6 +118,7 @@ enum Verb {
     Env(verbs::env::EnvArgs),
     #[command(alias = "version")]
     Info(verbs::info::InfoArgs),
+    Doctor(verbs::doctor::DoctorArgs),
     Exec(verbs::exec::ExecArgs),
     Shell(verbs::shell::ShellArgs),
     Psql(verbs::psql::PsqlArgs),
@@ -156,6 +158,7 @@ impl Cli {
             Verb::Url(args) => verbs::url::run(args, &client()?, ui).await,
             Verb::Env(args) => verbs::env::run(args, &client()?, ui).await,
             Verb::Info(args) => verbs::info::run(args, &client()?, ui).await,
+            Verb::Doctor(args) => verbs::doctor::run(args, &client()?, ui).await,
             Verb::Exec(args) => verbs::exec::run(args, &client()?, ui).await,
             Verb::Shell(args) => verbs::shell::run(args, &client()?, ui).await,
             Verb::Psql(args) => verbs::psql::run(args, &client()?, ui).await,
@@ -222,6 +225,7 @@ mod tests {
           url          Print an agent's URLs
           env          Print an agent's environment
           info         Show which controller runs here
+          doctor       Look at what everything rests on
 
         Work inside an agent or a service
           exec         Run a command in an agent's worktree, or in a service

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use agent_harness_model::admission::{self, Known, Turn};
 use agent_harness_model::desired::{Desired, DesiredObject, Wanted};
 use agent_harness_model::id::{ObjectKey, ObjectKind, ResourceKind, Uid};
 use agent_harness_model::kinds::{AnyTarget, Place};
@@ -107,7 +108,34 @@ pub fn assemble(
     for record in ledger.records() {
         add_leaving(&mut resolution, record, facts, retention, now);
     }
+    admit(&mut resolution, ledger, facts);
     resolution
+}
+
+/// Refuses the agents that the host has no room for. Pure.
+pub fn admit(resolution: &mut Resolution, ledger: &Ledger, facts: &Facts) {
+    let has_left =
+        |record: &ObjectRecord| record.deletion.as_ref().is_some_and(|it| it.trashed_at.is_some());
+    let known = ledger
+        .records()
+        .filter(|record| record.key.kind == ObjectKind::Agent && !has_left(record))
+        .map(|record| {
+            let turn = Turn::of(&record.key, record.created_at);
+            (record.uid.clone(), Known { turn, given: record.given })
+        })
+        .collect();
+    admission::admit(&mut resolution.desired, &known, facts, &mut resolution.needs);
+}
+
+/// Notes what agents were given: they keep it, whatever becomes of the controller.
+pub fn note_given(ledger: &mut Ledger, desired: &Desired) -> Result<(), LedgerError> {
+    for ((key, uid), object) in &desired.objects {
+        if key.kind == ObjectKind::Agent && object.no_room.is_none() && !object.deleting {
+            let given = (!object.asks.is_none()).then_some(object.asks);
+            ledger.update(uid, |record| record.given = given)?;
+        }
+    }
+    Ok(())
 }
 
 /// Stacks and Infras that are to leave while others that leave still need them: a database cannot move to the

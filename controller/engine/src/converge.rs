@@ -258,7 +258,8 @@ fn patience(hold: &Hold) -> Option<Duration> {
         // Such as a port that somebody else has, and may leave.
         Hold::Conflict(_) => Some(CONFLICT_MAX),
         // Whatever it waits for is looked at itself, and wakes it.
-        Hold::Blocked { .. } | Hold::Drift(_) | Hold::Stalled(_) => None,
+        // The survey tells when there is room.
+        Hold::Blocked { .. } | Hold::Drift(_) | Hold::Stalled(_) | Hold::NoRoom(_) => None,
     }
 }
 

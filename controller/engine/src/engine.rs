@@ -231,6 +231,9 @@ fn template_files(needs: &BTreeSet<Need>) -> BTreeSet<PathBuf> {
         | Need::Inputs { .. }
         | Need::Repository(_)
         | Need::Folder(_)
+        | Need::Memory
+        | Need::Disk
+        | Need::FreeDisk(_)
         | Need::Program(_) => None,
     };
     needs.iter().filter_map(path).collect()

@@ -7,10 +7,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use agent_harness_model::bytes::bytes;
 use agent_harness_model::resolve::{Facts, Need};
 use agent_harness_model::secret::Secret;
 use agent_harness_providers::fs::{self, FsError};
 use agent_harness_providers::git::{facts as git, identity};
+use agent_harness_providers::machine;
 
 use crate::environment::{self, EnvironmentError};
 use crate::secrets::{Secrets, random_hex};
@@ -157,6 +159,9 @@ impl FactBook {
             }
             Need::Repository(path) => identity::of_repository(path).map_err(|error| chain(&error)),
             Need::Folder(path) => identity::of_folder(path).map_err(|error| chain(&error)),
+            Need::Memory => number(machine::memory()),
+            Need::Disk => number(machine::disk(&self.facts().state).map(|disk| disk.size)),
+            Need::FreeDisk(wanted) => free_disk(&self.facts().state, *wanted),
             Need::Program(name) => {
                 let facts = self.facts();
                 let path = facts.environment.get("PATH").map(String::as_str);
@@ -184,8 +189,25 @@ fn is_costly(need: &Need) -> bool {
         | Need::File(_)
         | Need::Repository(_)
         | Need::Folder(_)
+        | Need::Memory
+        | Need::Disk
+        | Need::FreeDisk(_)
         | Need::Program(_) => false,
     }
+}
+
+fn number(looked_up: std::io::Result<u64>) -> Result<String, String> {
+    looked_up.map(|it| it.to_string()).map_err(|error| chain(&error))
+}
+
+/// Whether so much is free. How much is comes in words that stay the same while it changes a little.
+fn free_disk(state: &Path, wanted: u64) -> Result<String, String> {
+    let free = machine::disk(state).map_err(|error| chain(&error))?.free;
+    if free >= wanted {
+        return Ok(String::new());
+    }
+    let shown = bytes(free);
+    Err(format!("no more than {shown} is free where {} is", state.display()))
 }
 
 /// Where a program is, as whoever starts it finds it.

@@ -38,7 +38,8 @@ pub fn add_orders(
     have: &Observed,
     orders: &BTreeSet<ResourceId>,
 ) {
-    for id in orders.iter().filter(|_| object.suspended.is_none()) {
+    let acted_upon = object.suspended.is_none() && object.no_room.is_none();
+    for id in orders.iter().filter(|_| acted_upon) {
         let Some(AnyTarget::Present(want)) = object.resources.get(id).map(|it| &it.target) else {
             continue;
         };

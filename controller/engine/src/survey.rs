@@ -10,7 +10,7 @@ use agent_harness_model::resolve::{Need, Resolution};
 use agent_harness_model::status::{Blocked, Blocker};
 use jiff::Timestamp;
 
-use crate::assemble::{accept, assemble, note_leaving, set_apart_moved, still_needed};
+use crate::assemble::{accept, assemble, note_given, note_leaving, set_apart_moved, still_needed};
 use crate::core::{Core, Job, Progress};
 use crate::intake::sources::{Intake, document, last_good};
 use crate::ledger::{Ledger, LedgerError};
@@ -73,6 +73,7 @@ pub fn survey_with(
         resolution = resolve_with_facts(core, &intake, FACTS_MAX_AGE, now);
     }
     note_leaving(&mut core.ledger(), &resolution.desired, &core.facts.facts(), now)?; // I/O: the ledger
+    note_given(&mut core.ledger(), &resolution.desired)?; // I/O: the ledger
     keep_resolved(core, &mut resolution);
     let view = View::new(intake, resolution.desired, resolution.problems, resolution.needs);
     let view = Arc::new(view);

@@ -13,6 +13,7 @@
 //! | request | body | answer |
 //! |---|---|---|
 //! | `GET /v1/info` | | [`Info`] |
+//! | `GET /v1/doctor` | | `Vec<Check>` |
 //! | `GET /v1/objects?fresh=true` | | `Vec<Object>` |
 //! | `GET /v1/objects/{kind}/{name}?fresh=true&uid=UID` | | [`Object`] |
 //! | `GET /v1/watch` | | stream of [`Object`]; all at first, then each that changed |
@@ -35,6 +36,7 @@
 //! | `GET /v1/events?object=KIND/NAME&follow=true` | | stream of [`Event`], oldest first |
 //! | `POST /v1/down` | [`DownRequest`] | stream of [`Event`], ends when all is down |
 
+mod check;
 mod frame;
 mod health;
 mod query;
@@ -48,6 +50,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{ObjectKey, Uid};
 use crate::status::Status;
+pub use check::{Check, Verdict};
 pub use frame::{Ended, ExecRequest, Frame, FrameError, Frames, WindowSize};
 pub use health::HealthNow;
 pub use query::SlowQuery;

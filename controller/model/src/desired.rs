@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::admission::{Amount, Capacity};
 use crate::id::{ObjectKey, ResourceId, Uid};
 use crate::kinds::service::{PostgresConnection, StoreConnection};
 use crate::kinds::{AnyTarget, Need, Place};
@@ -53,6 +54,12 @@ pub struct DesiredObject {
     pub suspended: Option<String>,
     /// It is leaving.
     pub deleting: bool,
+    /// What it asks of the host.
+    pub asks: Amount,
+    /// How much there is to give to it and the others.
+    pub capacity: Capacity,
+    /// The host has no room for it: nothing of it is begun or changed; why.
+    pub no_room: Option<String>,
     /// Every resource, wanted or leaving.
     pub resources: BTreeMap<ResourceId, Wanted>,
     /// Ports by name, for status and `ctl url`.

@@ -3,8 +3,11 @@
 //! Everything here is a function of its arguments: no I/O, no clock, no randomness, no async.
 //! Providers look and act, the engine schedules; this crate decides.
 
+pub mod admission;
 pub mod api;
+pub mod bytes;
 pub mod desired;
+pub mod doctor;
 pub mod hash;
 pub mod id;
 pub mod kinds;

@@ -8,6 +8,7 @@ pub mod fs;
 pub mod git;
 pub mod live;
 pub mod logs;
+pub mod machine;
 pub mod mask;
 pub mod object_store;
 pub mod postgres;

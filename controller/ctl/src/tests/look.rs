@@ -1,6 +1,6 @@
 //! Verbs that show what is there.
 
-use agent_harness_model::api::{Environment, Event, Info, Severity};
+use agent_harness_model::api::{Check, Environment, Event, Info, Severity};
 use agent_harness_model::id::ObjectKey;
 use agent_harness_model::status::Phase;
 
@@ -390,4 +390,32 @@ fn no_answer_is_waited_for_for_ever() {
             "{words:?}"
         );
     }
+}
+
+#[test]
+fn doctor_says_what_is_wrong_and_what_to_do_about_it() {
+    let checks = [
+        Check::ok("memory", "16Gi, of which agents were given 6.0Gi"),
+        Check::warning("disk", "1.0Gi free of 200Gi", "see what takes the room"),
+        Check::problem("git", "there is no program `git`", "install git"),
+    ];
+    let text = serde_json::to_string(&checks).unwrap();
+    insta::assert_snapshot!(Ctl::new().with(&["doctor"], move |_, _| (200, text.clone())), @"
+    CHECK       RESULT   MESSAGE
+    controller  ok       runs
+    memory      ok       16Gi, of which agents were given 6.0Gi
+    disk        warning  1.0Gi free of 200Gi
+    git         problem  there is no program `git`
+    --- stderr
+    disk: see what takes the room
+    git: install git
+    --- Failed
+    ");
+    insta::assert_snapshot!(Ctl::new().alone(&["doctor"]), @"
+    CHECK       RESULT   MESSAGE
+    controller  problem  does not run, so nothing else can be said
+    --- stderr
+    controller: start it with `controller run`
+    --- Failed
+    ");
 }

@@ -3,7 +3,7 @@
 //! A closed pipe comes back as an error of kind `BrokenPipe`, which ends a command well.
 
 mod age;
-mod bytes;
+
 mod progress;
 mod table;
 mod tone;
@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use crate::error::Failure;
 
 pub use age::{age, seconds};
-pub use bytes::bytes;
+pub use agent_harness_model::bytes::bytes;
 pub use progress::Progress;
 pub use table::{Cell, Table, fit};
 pub use tone::Tone;

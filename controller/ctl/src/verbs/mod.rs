@@ -7,6 +7,7 @@ pub mod convert;
 pub mod delete;
 pub mod describe;
 pub mod diff;
+pub mod doctor;
 pub mod edit;
 pub mod env;
 pub mod events;

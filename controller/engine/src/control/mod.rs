@@ -4,6 +4,7 @@
 mod answer;
 mod apply;
 mod data;
+mod doctor;
 mod edits;
 mod exec;
 mod figures;
@@ -112,6 +113,7 @@ fn routes(control: Control) -> Router {
         .route_layer(from_fn_with_state(control.clone(), once_it_works));
     about_specs
         .route("/v1/info", get(objects::info))
+        .route("/v1/doctor", get(doctor::checks))
         .route("/v1/objects/{kind}/{name}/logs", get(logs::list))
         .route("/v1/trash", get(trash::list))
         .route("/v1/watch", get(streams::watch))

@@ -45,6 +45,11 @@ pub async fn restart(
             "{key} is suspended: nothing of it is started; take `suspend: true` out of its spec with `ctl edit {key}`"
         )));
     }
+    if let Some(why) = &object.no_room {
+        return Err(Refusal::Conflict(format!(
+            "{key} is not started anew, for there is no room: {why}"
+        )));
+    }
     if key.kind == ObjectKind::Infra {
         let ids = of_services(&key, &object, query.process.as_deref())?;
         return order(&control, &key, ids, query.wait).await;

@@ -15,7 +15,7 @@ use jiff::Timestamp;
 
 use super::answer::Refusal;
 use super::files;
-use crate::assemble::{add_leaving, still_needed, uids};
+use crate::assemble::{add_leaving, admit, still_needed, uids};
 use crate::core::Core;
 use crate::intake::servers;
 use crate::intake::sources::last_good;
@@ -151,6 +151,7 @@ pub fn check(core: &Core, view: &View, given: &Given) -> Result<Trial, Refusal> 
             let retention = core.config.retention;
             add_leaving(&mut resolution, record, &facts, retention, Timestamp::now());
         }
+        admit(&mut resolution, &core.ledger(), &facts);
         if resolution.needs.is_subset(&needs) {
             break resolution;
         }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use agent_harness_model::admission::Amount;
 use agent_harness_model::hash;
 use agent_harness_model::id::{ObjectKey, ResourceId, Uid};
 use agent_harness_model::kinds::Place;
@@ -30,6 +31,9 @@ pub struct ObjectRecord {
     /// What was begun for it, by `kind/name`.
     #[serde(default)]
     pub resources: BTreeMap<String, Entry>,
+    /// What the host has given it of what it asks for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub given: Option<Amount>,
     /// Set once it is to leave.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deletion: Option<Deletion>,
@@ -87,6 +91,7 @@ impl ObjectRecord {
             created_at,
             origin,
             resources: BTreeMap::new(),
+            given: None,
             deletion: None,
         }
     }

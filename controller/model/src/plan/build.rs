@@ -98,6 +98,9 @@ impl<'a> Builder<'a> {
             Verdict::Conflict(why) => self.hold(id, Hold::Conflict(why)),
             Verdict::Stalled(why) => self.hold(id, Hold::Stalled(why)),
             Verdict::Change(changes) => {
+                if let Some(why) = self.object.no_room.as_ref().filter(|_| !leaving(wanted)) {
+                    return self.hold(id, Hold::NoRoom(why.clone()));
+                }
                 if exchange::makes_room(self.object, wanted) {
                     self.end_processes();
                 }

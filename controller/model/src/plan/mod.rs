@@ -64,12 +64,15 @@ pub enum Hold {
     Conflict(String),
     /// It stays as it is until somebody does something.
     Stalled(String),
+    /// The host has no room for its object.
+    NoRoom(String),
 }
 
 impl fmt::Display for Hold {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Wait(why) | Self::Stalled(why) => f.write_str(why),
+            Self::NoRoom(why) => write!(f, "no room: {why}"),
             Self::Blocked { by, need, root } => {
                 write!(f, "waits for {by} to {}", need.verb())?;
                 root.as_ref().map_or(Ok(()), |root| write!(f, " ({root})"))

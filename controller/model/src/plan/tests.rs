@@ -16,6 +16,7 @@ use crate::secret::Secret;
 use crate::world::Seen;
 
 mod ended;
+mod room;
 
 fn id(kind: ResourceKind, name: &str) -> ResourceId {
     let owner = ObjectKey::agent("a-1");

@@ -49,6 +49,12 @@ pub enum Need {
     Repository(PathBuf),
     /// The same of a folder, which may not be there yet.
     Folder(PathBuf),
+    /// How much memory the controller and all that it starts may use, in bytes.
+    Memory,
+    /// The size of the file system that the state folder is on, in bytes.
+    Disk,
+    /// Whether this many bytes are free there; a failure says how much is.
+    FreeDisk(u64),
     /// Where the program of this name is that every command finds; a failure where there is none.
     Program(String),
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::collections::BTreeMap;
 
 use super::context::{Context, needs};
-use super::{Stop, containers, postgres_url, services};
+use super::{Stop, containers, postgres_url, requests, services};
 use crate::desired::Dependency;
 use crate::hash;
 use crate::id::{ObjectKey, ResourceId, ResourceKind};
@@ -36,6 +36,7 @@ pub(super) fn resolve(
     if let Some(store) = &spec.object_store {
         resolve_store(cx, document, store)?;
     }
+    cx.object.asks = requests::of_infra(spec);
     services::add(cx, document, &spec.services)
 }
 

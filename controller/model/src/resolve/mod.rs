@@ -14,9 +14,9 @@ mod infra;
 mod merge;
 pub(crate) mod names;
 mod postgres_url;
-
 mod probes;
 mod processes;
+mod requests;
 mod services;
 mod stack;
 mod store_key;

@@ -229,6 +229,9 @@ fn a_base_that_does_not_exist_stops_the_template_and_no_agent() {
         | Need::File(_)
         | Need::Repository(_)
         | Need::Folder(_)
+        | Need::Memory
+        | Need::Disk
+        | Need::FreeDisk(_)
         | Need::Program(_) => Ok(String::new()),
     });
     let lines: Vec<String> = resolution.problems.iter().map(Diagnostic::line).collect();
@@ -275,6 +278,9 @@ fn a_template_is_built_from_the_commit_whose_inputs_key_it() {
         | Need::File(_)
         | Need::Repository(_)
         | Need::Folder(_)
+        | Need::Memory
+        | Need::Disk
+        | Need::FreeDisk(_)
         | Need::Program(_) => Ok(String::new()),
     });
     let built = resolution.desired.objects.values().flat_map(|object| object.resources.values());

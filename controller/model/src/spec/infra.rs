@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Container, Duration, Metadata, Process, Value};
+use super::{Capacity, Container, Duration, Metadata, Process, Value};
 
 /// The services that all agents of one or more stacks share: PostgreSQL, an object store, and
 /// anything else.
@@ -42,6 +42,9 @@ pub struct InfraSpec {
     /// `{mailpit: {container: {image: axllent/mailpit, ports: {web: {host: 18025, container: 8025}}}}}`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub services: BTreeMap<String, Service>,
+    /// How much of the host there is for agents to ask for. Default: all of it. Example: `{memory: 24Gi}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capacity: Option<Capacity>,
 }
 
 /// A PostgreSQL server. Exactly one of `embedded`, `container` and `external`.

@@ -20,6 +20,7 @@ pub mod parse;
 mod probe;
 mod process;
 mod quantity;
+mod requests;
 pub mod schema;
 pub(crate) mod shape;
 pub mod source;
@@ -46,6 +47,7 @@ pub use ordered::Ordered;
 pub use probe::{ExecProbe, HttpProbe, LogProbe, Probe, Statuses, TcpProbe};
 pub use process::{AfterCondition, FileWatch, Process, RestartPolicy, Stop};
 pub use quantity::{Duration, FileMode, Size};
+pub use requests::{Capacity, Requests};
 pub use stack::{
     Bucket, CloneStrategy, Database, DatabaseTemplate, File, Stack, StackSpec, Step, VerifyOnly,
     VerifyStage, Worktree,

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Command, Cors, Duration, FileMode, Limits, Metadata, Ordered, Process, Value};
+use super::{
+    Command, Cors, Duration, FileMode, Limits, Metadata, Ordered, Process, Requests, Value,
+};
 
 /// What the development stack of one agent looks like for one app. Written once; each `Agent` that
 /// names it gets its own.
@@ -74,6 +76,10 @@ pub struct StackSpec {
     /// `{memory: 4Gi, cpus: 2, pids: 512}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<Limits>,
+    /// What an agent is expected to use: it starts once the host has room for that. Default: its limit of memory.
+    /// Example: `{memory: 2Gi, disk: 5Gi}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requests: Option<Requests>,
     /// The stages of a check of an agent's work, by name, in the order written. For a later version, which has a
     /// `ctl verify` to run them; this one only reads them. Default: none. Example:
     /// `{test: {run: pnpm test}}`.
@@ -96,6 +102,7 @@ impl Default for StackSpec {
             setup: Ordered::default(),
             processes: BTreeMap::new(),
             limits: None,
+            requests: None,
             verify: Ordered::default(),
         }
     }

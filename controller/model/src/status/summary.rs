@@ -57,6 +57,14 @@ impl Summary {
                 self.unsynced = true;
                 self.waits.push(line);
             }
+            // Of the whole object, so said once.
+            Hold::NoRoom(_) => {
+                self.unsynced = true;
+                let line = hold.to_string();
+                if !self.waits.contains(&line) {
+                    self.waits.insert(0, line);
+                }
+            }
             // An outage: nothing is wrong with what asks for it.
             Hold::Unknown(_) => self.unknown.push(line),
             Hold::Drift(_) => self.drift.push(asked_for(line, source)),

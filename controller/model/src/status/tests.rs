@@ -276,6 +276,19 @@ fn what_does_not_work_says_where_it_is_asked_for() {
 }
 
 #[test]
+fn without_room_an_object_is_pending_and_says_so_once() {
+    let mut case = Case::default();
+    for name in ["a", "b"] {
+        case.held.insert(own(name), Hold::NoRoom("asks for 2.0Gi of memory".into()));
+    }
+    let status = case.status();
+    assert_eq!(status.phase, Phase::Pending);
+    let said = "no room: asks for 2.0Gi of memory";
+    assert_eq!(message(&status, ConditionType::Ready), said);
+    assert_eq!(message(&status, ConditionType::Progressing), said);
+}
+
+#[test]
 fn what_leaves_is_told_apart_from_what_is_wanted() {
     let mut case = Case::default();
     case.held.insert(own("a"), Hold::Wait("ends".into()));

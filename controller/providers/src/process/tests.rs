@@ -21,6 +21,7 @@ mod lost;
 mod output;
 mod probing;
 mod provider;
+mod reuse;
 mod storm;
 mod world;
 

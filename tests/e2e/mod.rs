@@ -21,5 +21,6 @@ mod stop;
 mod store;
 mod strangers;
 mod top;
+mod upgrade;
 mod verbs;
 mod waiting;

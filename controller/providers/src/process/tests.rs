@@ -23,6 +23,7 @@ mod probing;
 mod provider;
 mod reuse;
 mod storm;
+mod versions;
 mod world;
 
 /// The program `agent-shim`, built from this source.

@@ -24,6 +24,7 @@ mod provider;
 mod reuse;
 mod storm;
 mod versions;
+mod watchers;
 mod world;
 
 /// The program `agent-shim`, built from this source.

@@ -6,6 +6,7 @@
 
 mod budget;
 mod hold;
+mod refused;
 mod sink;
 mod spawn;
 mod sys;

@@ -21,7 +21,7 @@ fn held(site: &Site) -> BTreeMap<String, Value> {
     };
     let lives = |identity: &Value| {
         let pid = u32::try_from(identity["pid"].as_u64().unwrap()).unwrap();
-        started(pid) == identity["start"].to_string()
+        started(pid).parse().ok() == identity["start"].as_u64()
     };
     let folders = fs::read_dir(site.state().join("run")).unwrap().flatten();
     let of = |folder: &Path| {

@@ -236,7 +236,7 @@ fn read<T: DeserializeOwned>(folder: &Path, file: &str, lock: Lock) -> io::Resul
     });
     match read {
         Err(error) if is_torn(&error) && free(folder, lock)? => Ok(None),
-        Err(error) if error.get_ref().is_some_and(|inner| inner.is::<serde_json::Error>()) => {
+        Err(error) if json_error(&error).is_some() => {
             Err(io::Error::other(format!("its {file} is not understood: {error}")))
         }
         other => other,
@@ -249,8 +249,11 @@ fn free(folder: &Path, lock: Lock) -> io::Result<bool> {
 }
 
 fn is_torn(error: &io::Error) -> bool {
-    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<serde_json::Error>());
-    inner.is_some_and(|error| error.is_eof() || error.is_syntax())
+    json_error(error).is_some_and(|error| error.is_eof() || error.is_syntax())
+}
+
+fn json_error(error: &io::Error) -> Option<&serde_json::Error> {
+    error.get_ref()?.downcast_ref()
 }
 
 fn ended(process: &mut Process, started_ms: u64, at_ms: u64, requested: bool) {

@@ -26,11 +26,11 @@ pub fn folder(cwd: &Path) -> Option<String> {
 }
 
 fn because(program: &str, cwd: &Path, error: &io::Error) -> String {
-    let is_missing = error.kind() == ErrorKind::NotFound;
     if !program.contains('/') {
-        return match is_missing {
-            true => "no folder of its `PATH` has such a program".to_owned(),
-            false => error.to_string(),
+        return if error.kind() == ErrorKind::NotFound {
+            "no folder of its `PATH` has such a program".to_owned()
+        } else {
+            error.to_string()
         };
     }
     // Without the dots in the middle that `./program` brings along.

@@ -5,6 +5,7 @@
 #![expect(clippy::disallowed_methods, reason = "the wrapper belongs to the product")]
 
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
@@ -62,8 +63,10 @@ pub struct Site {
     controller: Option<Child>,
     /// How controllers ended by themselves.
     ends: Vec<ExitStatus>,
-    /// The programs of a user without any rights, where it is not we who are to run them.
-    user: Option<PathBuf>,
+    /// The folder of the programs that are run, where it is not the one that they were built in.
+    bin: Option<PathBuf>,
+    /// Whether it is a user without any rights who runs them.
+    is_nobody: bool,
 }
 
 impl Site {
@@ -89,7 +92,8 @@ impl Site {
             api,
             controller: None,
             ends: Vec::new(),
-            user: None,
+            bin: None,
+            is_nobody: false,
         };
         let example =
             Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("examples/hello");
@@ -182,14 +186,13 @@ impl Site {
     /// A program with the environment of this place alone.
     pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let home = self.folder.path().join("home");
-        let mut command = match &self.user {
-            Some(_) => {
-                let mut command = Command::new("setpriv");
-                command.args([&format!("--reuid={NOBODY}"), &format!("--regid={NOBODY}")]);
-                command.args(["--clear-groups", "--"]).arg(program);
-                command
-            }
-            None => Command::new(program),
+        let mut command = if self.is_nobody {
+            let mut command = Command::new("setpriv");
+            command.args([&format!("--reuid={NOBODY}"), &format!("--regid={NOBODY}")]);
+            command.args(["--clear-groups", "--"]).arg(program);
+            command
+        } else {
+            Command::new(program)
         };
         command
             .env_clear()
@@ -235,14 +238,26 @@ impl Site {
             return;
         }
         // The folder that they were built in may not be open to everybody.
-        let bin = self.folder().join("bin");
-        fs::create_dir(&bin).unwrap();
-        for name in PROGRAMS {
-            fs::copy(programs().join(name), bin.join(name)).unwrap();
-        }
+        self.install("bin", b"");
         let owner = format!("{NOBODY}:{NOBODY}");
         succeed(Command::new("chown").args(["-R", &owner]).arg(self.folder()));
-        self.user = Some(bin);
+        self.is_nobody = true;
+    }
+
+    /// Installs the programs into a folder of this place, as a package does: each is renamed over the one before. From
+    /// now on they are run from there. `other`, behind what was built, makes them another build.
+    pub fn install(&mut self, folder: &str, other: &[u8]) {
+        let bin = self.folder().join(folder);
+        fs::create_dir_all(&bin).unwrap();
+        for name in PROGRAMS {
+            let draft = bin.join(format!("{name}.new"));
+            fs::copy(programs().join(name), &draft).unwrap();
+            let mut file = fs::OpenOptions::new().append(true).open(&draft).unwrap();
+            file.write_all(other).unwrap();
+            drop(file);
+            fs::rename(draft, bin.join(name)).unwrap();
+        }
+        self.bin = Some(bin);
     }
 
     /// Puts the state folder on a disk of its own.
@@ -251,7 +266,7 @@ impl Site {
     }
 
     fn programs(&self) -> PathBuf {
-        self.user.clone().unwrap_or_else(programs)
+        self.bin.clone().unwrap_or_else(programs)
     }
 
     /// Lets a command be the controller that runs.

@@ -23,5 +23,6 @@ mod store;
 mod storm;
 mod strangers;
 mod top;
+mod upgrade;
 mod verbs;
 mod waiting;

@@ -26,6 +26,12 @@ use crate::identity::Identity;
 /// The version of these files. A reader refuses a higher one; new fields have defaults.
 pub const VERSION: u32 = 1;
 
+/// What each of these files has in every version: read before anything else of it, which may be all different.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub struct Versioned {
+    pub version: u32,
+}
+
 pub const LOCK_FILE: &str = "lock";
 pub const LAUNCH_FILE: &str = "launch.json";
 pub const RECORD_FILE: &str = "shim.json";

@@ -3,6 +3,7 @@
 
 mod files;
 mod places;
+mod processes;
 mod servers;
 
 use serde_json::Value;

@@ -95,7 +95,7 @@ fn a_template_step_that_fails_shows_its_last_lines_and_is_never_cloned() {
 }
 
 /// Leaves no room on the disk of a folder.
-fn fill(folder: &Path) -> PathBuf {
+pub(super) fn fill(folder: &Path) -> PathBuf {
     let filler = folder.join("filler");
     let mut file = fs::File::create(&filler).unwrap();
     let error = std::io::copy(&mut std::io::repeat(0), &mut file).unwrap_err();

@@ -98,7 +98,7 @@ pub enum Readiness {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Exit {
-    /// `exit code 1`, `signal SIGKILL`, `lost: …`.
+    /// `exit code 1`, `signal SIGKILL`, `lost: …`, `did not start: …`.
     pub how: String,
     /// Which kind of end it was.
     pub end: End,
@@ -111,6 +111,16 @@ pub struct Exit {
     pub backoff_ms: u64,
     /// The last lines of its log.
     pub last_lines: Vec<String>,
+}
+
+impl Exit {
+    /// The same as a sentence: `ended with exit code 1`.
+    pub fn told(&self) -> String {
+        match self.end {
+            End::NotStarted => self.how.clone(),
+            End::Success | End::Failure | End::Orphaned => format!("ended with {}", self.how),
+        }
+    }
 }
 
 /// Which kind of end a process came to.

@@ -312,14 +312,14 @@ fn exited(want: &Arc<Desired>, fingerprint: &str, exit: &Exit) -> Verdict<Action
     } else if stays && exit.end == End::Success {
         Verdict::Settled
     } else if stays {
-        let how = &exit.how;
-        Verdict::Stalled(format!("ended with {how}, and its spec says `restart: never`"))
+        Verdict::Stalled(format!("{}, and its spec says `restart: never`", exit.told()))
     } else if exit.restart_due {
-        Verdict::one(Action::Start(Arc::clone(want)), format!("ended with {}", exit.how))
+        Verdict::one(Action::Start(Arc::clone(want)), exit.told())
     } else {
+        let again = if exit.end == End::NotStarted { "is tried" } else { "starts" };
         Verdict::Wait(format!(
-            "ended with {}; starts again after a backoff of {} s (restart {})",
-            exit.how,
+            "{}; {again} again after a backoff of {} s (restart {})",
+            exit.told(),
             exit.backoff_ms / 1000,
             exit.restarts + 1
         ))

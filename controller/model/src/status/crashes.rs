@@ -34,7 +34,11 @@ fn crash(name: &str, have: &Have, before: &str) -> Option<String> {
             if times < LOOP || exit.end == End::Success {
                 return None;
             }
-            let mut told = format!("{name} ended {times} times in a row, last with {}", exit.how);
+            let last = match exit.end {
+                End::NotStarted => format!("the last time it {}", exit.how),
+                _ => format!("last with {}", exit.how),
+            };
+            let mut told = format!("{name} ended {times} times in a row, {last}");
             told.push_str(if exit.last_lines.is_empty() { "" } else { "; its log ends with:" });
             for line in &exit.last_lines {
                 told.push_str("\n  ");

@@ -11,11 +11,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use agent_harness_model::kinds::process::Watch;
 use agent_harness_shim::protocol::RECORD_FILE;
 use globset::GlobSet;
-use notify::{EventKind, RecursiveMode, Watcher as _};
 use tokio::sync::{broadcast, mpsc};
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::folders::{Folders, Subscription, Told};
 use super::launch::ProcessId;
 use super::probe::Run;
 use crate::fs;
@@ -23,7 +23,7 @@ use crate::git::facts::matcher;
 
 /// Folders that no pattern leads into: what is in them is made by tools, and there is too much of it.
 const SKIPPED: [&str; 3] = [".git", "node_modules", "target"];
-/// Where the system has no watch to give (inotify limits), all is looked at so often.
+/// Where the system has no watch to give (inotify limits), all files of a process are looked at so often.
 const POLL: Duration = Duration::from_secs(2);
 /// What never comes to rest is waited for so many times its delay.
 const LONGEST: u32 = 20;
@@ -31,6 +31,7 @@ const LONGEST: u32 = 20;
 /// Keeps one task per running process that watches files.
 pub struct FileWatches {
     hints: broadcast::Sender<ProcessId>,
+    folders: Folders,
     watched: Mutex<BTreeMap<ProcessId, Watched>>,
 }
 
@@ -47,7 +48,7 @@ type Changed = Arc<Mutex<Option<String>>>;
 impl FileWatches {
     /// Sends a hint when a file has changed.
     pub fn new(hints: broadcast::Sender<ProcessId>) -> Self {
-        Self { hints, watched: Mutex::default() }
+        Self { hints, folders: Folders::default(), watched: Mutex::default() }
     }
 
     /// A file that has changed since this run began, relative to its folder. Starts to watch when nobody does.
@@ -68,6 +69,7 @@ impl FileWatches {
             run.clone(),
             want.clone(),
             Arc::clone(&changed),
+            self.folders.clone(),
             self.hints.clone(),
         ));
         let task = AbortOnDropHandle::new(task);
@@ -88,6 +90,7 @@ async fn watch(
     run: Run,
     want: Watch,
     changed: Changed,
+    folders: Folders,
     hints: broadcast::Sender<ProcessId>,
 ) {
     let files = match Files::new(&want) {
@@ -95,67 +98,77 @@ async fn watch(
         // Checked by validation.
         Err(error) => return tracing::warn!(process = %id, %error, "cannot watch its files"),
     };
-    let (sender, mut events) = mpsc::unbounded_channel();
-    let mut watcher = notify::recommended_watcher(move |event| {
-        // Nobody listens any more: then nobody needs it.
-        let _ = sender.send(event);
-    })
-    .inspect_err(
-        |error| tracing::warn!(process = %id, %error, "cannot watch its files; they are looked at"),
-    )
-    .ok();
-    let mut folders = BTreeSet::new();
-    let delay = Duration::from_millis(want.delay_ms);
-    let since = start_of(&run);
-    let mut first = None;
-    loop {
-        // Folders come and go; what is new in them counts as well.
-        let look = Arc::clone(&files);
-        let Ok(found) = tokio::task::spawn_blocking(move || look.walk(since)).await else { return };
-        for folder in found.folders.difference(&folders) {
-            if let Some(Err(error)) =
-                watcher.as_mut().map(|it| it.watch(folder, RecursiveMode::NonRecursive))
-            {
-                tracing::warn!(process = %id, %error, "cannot watch all of its files; they are looked at");
-                watcher = None;
-            }
-        }
-        let is_new = found.folders != folders;
-        folders = found.folders;
-        first = first.or(found.changed);
-        if first.is_none() && is_new && watcher.is_some() {
-            // What came between the look and the watch.
-            continue;
-        }
-        if first.is_none() && watcher.is_none() {
-            tokio::time::sleep(POLL).await;
-            continue;
-        }
-        while first.is_none() {
-            // One that is lost is one more reason to look.
-            let Some(Ok(event)) = events.recv().await else { break };
-            first = files.counts(&event);
-            if matches!(event.kind, EventKind::Create(_) | EventKind::Remove(_)) {
-                // It may be a folder.
-                break;
-            }
-        }
-        if first.is_some() {
-            break;
-        }
-    }
+    let (subscription, mut told) = folders.subscribe();
+    let first = first_change(&id, &files, start_of(&run), subscription, &mut told).await;
     // An editor, or a switch of branches, writes more than one.
+    let delay = Duration::from_millis(want.delay_ms);
     let begun = Instant::now();
     let mut until = begun + delay;
-    while let Ok(Some(event)) =
-        tokio::time::timeout_at(until.min(begun + delay * LONGEST), events.recv()).await
+    while let Ok(Some(told)) =
+        tokio::time::timeout_at(until.min(begun + delay * LONGEST), told.recv()).await
     {
-        if event.is_ok_and(|event| files.counts(&event).is_some()) {
+        if files.counts(&told).is_some() {
             until = Instant::now() + delay;
         }
     }
-    *changed.lock().unwrap_or_else(PoisonError::into_inner) = first;
+    *changed.lock().unwrap_or_else(PoisonError::into_inner) = first.name;
     let _ = hints.send(id);
+}
+
+/// The first file that has changed. What it was found by goes on until this is dropped.
+struct First {
+    name: Option<String>,
+    _subscription: Option<Arc<Subscription>>,
+}
+
+async fn first_change(
+    id: &ProcessId,
+    files: &Arc<Files>,
+    since: SystemTime,
+    subscription: Subscription,
+    told: &mut mpsc::UnboundedReceiver<Told>,
+) -> First {
+    let mut subscription = Some(Arc::new(subscription));
+    loop {
+        // What came meanwhile needs one look, not one each.
+        while let Ok(told) = told.try_recv() {
+            if let Some(name) = files.counts(&told) {
+                return First { name: Some(name), _subscription: subscription };
+            }
+        }
+        // Folders come and go; what is new in them counts as well.
+        let (look, watching) = (Arc::clone(files), subscription.clone());
+        let looked = tokio::task::spawn_blocking(move || {
+            let found = look.walk(since);
+            (watching.map(|it| it.watch(&found.folders)), found.changed)
+        });
+        // The runtime comes to its end.
+        let Ok((watched, name)) = looked.await else { return std::future::pending().await };
+        if name.is_some() {
+            return First { name, _subscription: subscription };
+        }
+        match watched {
+            // What came between the look and the watch.
+            Some(Ok(true)) => continue,
+            Some(Ok(false)) => {}
+            Some(Err(error)) => {
+                tracing::warn!(process = %id, %error, "cannot watch all of its files; they are looked at");
+                subscription = None;
+            }
+            None => tokio::time::sleep(POLL).await,
+        }
+        while subscription.is_some() {
+            match told.recv().await {
+                Some(Told::Changed(path)) if path.is_dir() => break,
+                Some(Told::Look) | None => break,
+                Some(changed) => {
+                    if let Some(name) = files.counts(&changed) {
+                        return First { name: Some(name), _subscription: subscription };
+                    }
+                }
+            }
+        }
+    }
 }
 
 /// When the run began, by the clock that files are written by: it stands still for some milliseconds at a time, so by
@@ -201,12 +214,12 @@ impl Files {
             .then(|| inner.display().to_string())
     }
 
-    fn counts(&self, event: &notify::Event) -> Option<String> {
-        if matches!(event.kind, EventKind::Access(_)) {
-            return None;
+    fn counts(&self, told: &Told) -> Option<String> {
+        match told {
+            // A folder that something happened in has not changed itself.
+            Told::Changed(path) if !path.is_dir() => self.name(path),
+            Told::Changed(_) | Told::Look => None,
         }
-        // A folder that something happened in has not changed itself.
-        event.paths.iter().filter(|path| !path.is_dir()).find_map(|path| self.name(path))
     }
 
     /// All folders that files of it may be in, and a file that was written since.

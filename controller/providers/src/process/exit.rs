@@ -67,6 +67,6 @@ fn describe(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Code(code) => format!("exit code {code}"),
         Outcome::Signal(signal) => format!("signal {}", signals::name(*signal)),
-        Outcome::NotStarted(why) => format!("no start: {why}"),
+        Outcome::NotStarted(why) => format!("did not start: {why}"),
     }
 }

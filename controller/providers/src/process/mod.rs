@@ -11,6 +11,7 @@ mod drain;
 mod error;
 mod exit;
 pub(crate) mod figures;
+mod folders;
 mod launch;
 mod lock;
 pub mod ports;

@@ -69,9 +69,15 @@ impl Provider for ProcessProvider {
             message: error.to_string(),
             part: None,
         })?;
-        self.act(&cx.mark(resource), resource, id, action)
-            .await
-            .map_err(|error| ApplyError::from_error(error.class(), &error))
+        self.act(&cx.mark(resource), resource, id, action).await.map_err(|error| match &error {
+            // Whoever reads it knows which process it is about; the words are those of the looks that follow.
+            SuperviseError::NotStarted { why, .. } => ApplyError {
+                class: error.class(),
+                message: format!("did not start: {why}"),
+                part: None,
+            },
+            _ => ApplyError::from_error(error.class(), &error),
+        })
     }
 }
 

@@ -9,6 +9,7 @@ use agent_harness_shim::files;
 use agent_harness_shim::identity::{self, Identity};
 use agent_harness_shim::protocol::{
     EXIT_FILE, Exceeded, Exit, LAUNCH_FILE, Limits, Outcome, RECORD_FILE, Record, VERSION,
+    Versioned,
 };
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -98,7 +99,6 @@ impl fmt::Display for Loss {
 /// `launch.json` without what is secret or of no concern here.
 #[derive(Deserialize)]
 struct Header {
-    version: u32,
     instance: String,
     mark: String,
     fingerprint: String,
@@ -132,7 +132,6 @@ pub enum Lock {
 /// Looks at one run folder. `None`: nothing was ever started there.
 pub fn look(folder: &Path, boot: &str, lock: Lock) -> io::Result<Option<Process>> {
     let Some(launch) = read::<Header>(folder, LAUNCH_FILE, lock)? else { return Ok(None) };
-    check(launch.version)?;
     let record = read::<Record>(folder, RECORD_FILE, lock)?
         .filter(|record| record.instance == launch.instance);
     // Pids and ticks since the boot begin anew with it: those of another boot may be a stranger's by now.
@@ -171,7 +170,6 @@ pub fn look(folder: &Path, boot: &str, lock: Lock) -> io::Result<Option<Process>
         read::<Exit>(folder, EXIT_FILE, lock)?.filter(|exit| exit.instance == process.instance);
     process.state = match (exit, record) {
         (Some(exit), _) => {
-            check(exit.version)?;
             ended(&mut process, exit.started_at_ms, exit.at_ms, exit.requested);
             ProcessState::Exited {
                 outcome: exit.outcome,
@@ -225,20 +223,37 @@ fn unrecorded(folder: &Path, instance: &str, lock: Lock) -> io::Result<ProcessSt
 
 /// Reads a file of the run folder. Files are renamed into their place, so half of one was left by a power cut
 /// before its content was on the disk. Nobody lives who belongs to it then, and it is as good as none. A whole one
-/// that says something else than we know is another version's.
+/// that says something else than we know is another version's, which is found out before anything of it is read.
 fn read<T: DeserializeOwned>(folder: &Path, file: &str, lock: Lock) -> io::Result<Option<T>> {
-    match files::read_json(&folder.join(file)) {
-        Err(error) if is_torn(&error) => {
-            let free = lock == Lock::Ours || super::lock::try_lock(folder)?.is_some();
-            if free { Ok(None) } else { Err(error) }
+    let path = folder.join(file);
+    let read = files::read_json::<Versioned>(&path).and_then(|found| match found {
+        Some(Versioned { version }) if version > VERSION => Err(io::Error::other(format!(
+            "a newer controller has started it: its {file} has version {version}, and this controller knows \
+             {VERSION}. It is left as it is; use the newer controller"
+        ))),
+        Some(_) => files::read_json(&path),
+        None => Ok(None),
+    });
+    match read {
+        Err(error) if is_torn(&error) && free(folder, lock)? => Ok(None),
+        Err(error) if json_error(&error).is_some() => {
+            Err(io::Error::other(format!("its {file} is not understood: {error}")))
         }
         other => other,
     }
 }
 
+/// Whether nobody lives who belongs to a run folder.
+fn free(folder: &Path, lock: Lock) -> io::Result<bool> {
+    Ok(lock == Lock::Ours || super::lock::try_lock(folder)?.is_some())
+}
+
 fn is_torn(error: &io::Error) -> bool {
-    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<serde_json::Error>());
-    inner.is_some_and(|error| error.is_eof() || error.is_syntax())
+    json_error(error).is_some_and(|error| error.is_eof() || error.is_syntax())
+}
+
+fn json_error(error: &io::Error) -> Option<&serde_json::Error> {
+    error.get_ref()?.downcast_ref()
 }
 
 fn ended(process: &mut Process, started_ms: u64, at_ms: u64, requested: bool) {
@@ -247,14 +262,4 @@ fn ended(process: &mut Process, started_ms: u64, at_ms: u64, requested: bool) {
     } else {
         backoff::failures(process.failures, at_ms.saturating_sub(started_ms))
     };
-}
-
-fn check(version: u32) -> io::Result<()> {
-    if version <= VERSION {
-        return Ok(());
-    }
-    Err(io::Error::other(format!(
-        "its run folder has version {version}, this controller knows {VERSION}: \
-         use the newer controller"
-    )))
 }

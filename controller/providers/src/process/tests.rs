@@ -21,7 +21,10 @@ mod lost;
 mod output;
 mod probing;
 mod provider;
+mod reuse;
 mod storm;
+mod versions;
+mod watchers;
 mod world;
 
 /// The program `agent-shim`, built from this source.

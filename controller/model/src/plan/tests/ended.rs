@@ -47,9 +47,9 @@ fn a_process_that_is_never_restarted_stalls_when_it_failed() {
     assert!(plan("exit code 0", End::Success, true).is_settled());
     assert_snapshot!(plan("exit code 1", End::Failure, true), @"held agent/a-1 process/web, ended with exit code 1, and its spec says `restart: never`");
     // What never ran has not ended: it runs once its program is there.
-    let how = "no start: no such program";
-    assert_snapshot!(plan(how, End::NotStarted, false), @"held agent/a-1 process/web, ended with no start: no such program; starts again after a backoff of 1 s (restart 1)");
-    assert_snapshot!(plan(how, End::NotStarted, true), @"#1 agent/a-1 process/web, start, ended with no start: no such program");
+    let how = "did not start: no such program";
+    assert_snapshot!(plan(how, End::NotStarted, false), @"held agent/a-1 process/web, did not start: no such program; is tried again after a backoff of 1 s (restart 1)");
+    assert_snapshot!(plan(how, End::NotStarted, true), @"#1 agent/a-1 process/web, start, did not start: no such program");
 }
 
 #[test]

@@ -90,15 +90,15 @@ async fn what_cannot_be_executed_is_told_at_once_and_recorded() {
     assert_eq!(
         error.to_string(),
         "process a/x did not start: cannot execute no-such-program: \
-         No such file or directory (os error 2)"
+         no folder of its `PATH` has such a program"
     );
     launch.argv = vec!["true".to_owned()];
     launch.cwd = "/no/such/folder".into();
     let error = bench.supervisor.start(&launch).await.unwrap_err();
     assert_eq!(
         error.to_string(),
-        "process a/x did not start: the working folder /no/such/folder: \
-         No such file or directory (os error 2)"
+        "process a/x did not start: the working folder /no/such/folder \
+         does not exist"
     );
     let process = bench.get("a/x").unwrap();
     assert!(matches!(

@@ -255,19 +255,3 @@ async fn an_agent_of_too_many_processes_degrades_alone() {
     bench.pid("agent-1/web");
     bench.pid("agent-2/web");
 }
-
-/// A shim of this release reads what a controller of the last one wrote, and the other way round.
-#[test]
-fn the_files_of_a_run_folder_may_be_of_the_last_release() {
-    use agent_harness_shim::protocol;
-    let launch = r#"{"version":1,"instance":"i","id":"a/x","mark":"m","fingerprint":"f",
-        "argv":["a"],"env":{},"cwd":"/","log":{"path":"/l","max_bytes":1,"files":1},
-        "stop_signal":15,"stop_grace_ms":1}"#;
-    let read: protocol::Launch = serde_json::from_str(launch).unwrap();
-    assert_eq!((read.limits, read.cgroup), (protocol::Limits::default(), None));
-    let exit = r#"{"version":1,"instance":"i","outcome":{"code":0},"requested":false,
-        "started_at_ms":1,"at_ms":2,"last_lines":[]}"#;
-    let read: protocol::Exit = serde_json::from_str(exit).unwrap();
-    assert_eq!(read.exceeded, None);
-    assert_eq!(protocol::VERSION, 1, "what is new has a default, so the last release reads it");
-}

@@ -34,6 +34,9 @@ const LAST_LINES: usize = 20;
 /// How often a full disk is asked again to take the exit record, once a second.
 const EXIT_ATTEMPTS: u32 = 600;
 
+/// What is noted when a process ends and leaves others behind, as one does that goes into the background by itself.
+const LEFT_BEHIND: &str = "it has ended, and what it has left behind ends with it: what is to run on has to stay in the foreground";
+
 enum Phase {
     /// The payload runs.
     Running,
@@ -194,6 +197,9 @@ impl Hold<'_> {
                 self.stop();
             }
             self.spend();
+            if !empty && self.ended.is_some() && matches!(self.phase, Phase::Running) {
+                sink.note(LEFT_BEHIND);
+            }
             if empty || !self.advance() {
                 break;
             }

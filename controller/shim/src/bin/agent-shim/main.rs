@@ -6,6 +6,7 @@
 
 mod budget;
 mod hold;
+mod refused;
 mod sink;
 mod spawn;
 mod sys;
@@ -16,7 +17,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use agent_harness_shim::files;
-use agent_harness_shim::protocol::{LAUNCH_FILE, LOCK_FILE, Launch, SHIM_LOG_FILE, VERSION};
+use agent_harness_shim::protocol::{
+    LAUNCH_FILE, LOCK_FILE, Launch, SHIM_LOG_FILE, VERSION, Versioned,
+};
 use rustix::fs::{FlockOperation, Mode, OFlags};
 
 fn main() -> ExitCode {
@@ -58,15 +61,16 @@ fn run_shim(run: &Path) -> io::Result<()> {
     // A worktree or a mount must not be pinned by us.
     std::env::set_current_dir("/")?;
 
-    let launch: Launch = files::read_json(&run.join(LAUNCH_FILE))?
-        .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "launch.json is missing"))?;
-    if launch.version > VERSION {
+    let path = run.join(LAUNCH_FILE);
+    let missing = || io::Error::new(io::ErrorKind::NotFound, "launch.json is missing");
+    let Versioned { version } = files::read_json(&path)?.ok_or_else(missing)?;
+    if version > VERSION {
         return Err(io::Error::other(format!(
-            "launch.json has version {}, this shim knows {VERSION}: install the shim that came \
-             with the controller",
-            launch.version
+            "launch.json has version {version}, this shim knows {VERSION}: install the shim that came \
+             with the controller"
         )));
     }
+    let launch: Launch = files::read_json(&path)?.ok_or_else(missing)?;
     hold::hold(&run, launch, &lock, &signals)
 }
 

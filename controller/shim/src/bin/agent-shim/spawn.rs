@@ -16,7 +16,7 @@ use rustix::io::FdFlags;
 use rustix::pipe::PipeFlags;
 use rustix::process::{Resource, Rlimit};
 
-use crate::sys;
+use crate::{refused, sys};
 
 /// A payload that runs, and the reading ends of its output.
 pub struct Payload {
@@ -52,14 +52,8 @@ pub fn spawn(
     let Some((program, arguments)) = launch.argv.split_first() else {
         return Err("there is no command to run".to_owned());
     };
-    match std::fs::metadata(&launch.cwd) {
-        Ok(metadata) if metadata.is_dir() => {}
-        Ok(_) => {
-            return Err(format!("the working folder {} is not a folder", launch.cwd.display()));
-        }
-        Err(error) => {
-            return Err(format!("the working folder {}: {error}", launch.cwd.display()));
-        }
+    if let Some(why) = refused::folder(&launch.cwd) {
+        return Err(why);
     }
     let broken = |error: io::Error| format!("cannot prepare the process: {error}");
     let pipe = || rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(|error| broken(error.into()));
@@ -104,7 +98,7 @@ pub fn spawn(
         let mut words = [0; 512];
         match rustix::io::read(&said, &mut words) {
             Ok(length) if length > 0 => String::from_utf8_lossy(&words[..length]).into_owned(),
-            _ => format!("cannot execute {program}: {error}"),
+            _ => refused::program(program, &launch.cwd, &error),
         }
     })?;
     // `child` is reaped with all the others of the tree, so its handle is only dropped.

@@ -1,5 +1,7 @@
 //! Which agents start when the host has not as much as all of them ask for.
 
+use serde_json::Value;
+
 use super::harness::{Site, text};
 
 const INFRA: &str = "apiVersion: agent-harness.dev/v1alpha1\nkind: Infra\nmetadata: {name: small}\n\
@@ -25,11 +27,17 @@ fn an_agent_without_room_is_pending_until_there_is_some() {
     for number in [1, 2] {
         site.write_spec(&format!("small-{number}.yaml"), &agent(number));
     }
-    let pid = |site: &Site, name: &str| site.object(name)["status"]["resources"].to_string();
+    let pid = |site: &Site, name: &str| -> Value {
+        let all: Value =
+            serde_json::from_str(&site.ctl_ok(&["stats", name, "-o", "json"])).unwrap();
+        assert!(all[0]["pid"].is_number(), "{all}");
+        all[0]["pid"].clone()
+    };
     let refused = |site: &Site, name: &str, amount: &str| {
         site.eventually("it to be refused", || {
-            let status = &site.object(name)["status"];
-            let said = status["conditions"].to_string();
+            // A new one is taken in after its file is written.
+            let object = site.object_exists(name).then(|| site.object(name))?;
+            let said = object["status"]["conditions"].to_string();
             said.contains(&format!("no room: asks for {amount} of memory")).then_some(())
         });
     };

@@ -148,11 +148,16 @@ fn refusal(
         match whole(set, need) {
             Err(why) => return Some(format!("how much {what} there is cannot be told: {why}")),
             Ok(whole) if asks > whole.saturating_sub(others) => {
-                let left = bytes(whole.saturating_sub(others));
-                let (asks, whole) = (bytes(asks), bytes(whole));
+                let left = whole.saturating_sub(others);
+                let there = if asks > whole {
+                    format!("there is {} in all", bytes(whole))
+                } else {
+                    format!("of {} no more than {} is left", bytes(whole), bytes(left))
+                };
                 return Some(format!(
-                    "asks for {asks} of {what}, and of {whole} no more than {left} is left; ask for less under \
-                     `requests`, or give out more with `capacity` in its Infra"
+                    "asks for {} of {what}, and {there}; ask for less under `requests`, or give out more with \
+                     `capacity` in its Infra",
+                    bytes(asks)
                 ));
             }
             Ok(_) => {}

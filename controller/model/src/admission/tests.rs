@@ -136,7 +136,7 @@ fn an_infra_says_how_much_there_is_to_give() {
     case.object("agent-1").capacity = Capacity { memory: Some(24 * GIB), ..Capacity::default() };
     assert_eq!(case.refused(), "");
     case.object("agent-1").capacity = Capacity { memory: Some(8 * GIB), ..Capacity::default() };
-    insta::assert_snapshot!(case.refused(), @"agent-1: asks for 20Gi of memory, and of 8.0Gi no more than 8.0Gi is left");
+    insta::assert_snapshot!(case.refused(), @"agent-1: asks for 20Gi of memory, and there is 8.0Gi in all");
 }
 
 #[test]

@@ -33,7 +33,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 use std::time::{Duration, Instant};
 
 use harness::{PATIENCE, Site, programs};
@@ -61,9 +61,10 @@ fn main() {
     let theirs = Theirs::new(&ours.script, ports(2));
     let (mut own, mut other, mut boots) = (Times::default(), Times::default(), Boots::default());
     for round in 0..ROUNDS {
-        boots.measure(&ours.script, &ports(1));
+        boots.measure(&ours);
         own.cold.push(ours.from_nothing());
         other.cold.push(theirs.from_nothing());
+        boots.measure(&ours);
         // In turns, so that none of them always comes first.
         if round % 2 == 0 {
             own.round(&ours);
@@ -236,18 +237,19 @@ struct Boots {
 }
 
 impl Boots {
-    fn measure(&mut self, script: &Path, ports: &[u16]) {
-        self.one.push(boot(script, &ports[..1]));
-        self.four.push(boot(script, ports));
+    /// In the environment that the processes get otherwise.
+    fn measure(&mut self, ours: &Ours) {
+        self.one.push(boot(ours, &ours.ports[..1]));
+        self.four.push(boot(ours, &ours.ports));
     }
 }
 
 /// The script without any holder, until all answer.
-fn boot(script: &Path, ports: &[u16]) -> Duration {
+fn boot(ours: &Ours, ports: &[u16]) -> Duration {
     let start = Instant::now();
     let spawn = |port: &u16| -> Child {
-        let mut node = Command::new("node");
-        node.arg(script).env("PORT", port.to_string()).stdin(Stdio::null()).spawn().unwrap()
+        let mut node = ours.site.command("node");
+        node.arg(&ours.script).env("PORT", port.to_string()).spawn().unwrap()
     };
     let children: Vec<Child> = ports.iter().map(spawn).collect();
     others(ports, &[]);

@@ -18,6 +18,7 @@ mod harness;
 #[path = "../e2e/host.rs"]
 #[allow(dead_code, reason = "the tests use all of it")]
 mod host;
+#[allow(dead_code, reason = "the other benchmark uses all of it")]
 mod probe;
 #[path = "../e2e/store.rs"]
 #[allow(dead_code, reason = "the tests use all of it")]

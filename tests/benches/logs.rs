@@ -1,4 +1,4 @@
-//! Prints how fast a shim takes what its process writes, beside `cat` into a file. Run
+//! Prints how fast a shim takes what its process writes, beside `cat` into a file, and what it needs for that. Run
 //! `cargo build --release && cargo bench -p agent-harness-tests --bench logs`.
 
 #![allow(
@@ -34,6 +34,60 @@ fn main() {
         let wanted = if index == 0 { "≥ 191 MiB/s (200 MB/s)" } else { "" };
         say(&format!("| {name} | {ours:.0} MiB/s | {theirs:.0} MiB/s | {wanted} |"));
     }
+    needs(&kinds[0].1);
+}
+
+/// What the shim needs for a flood: its processor time, and its memory before and after.
+fn needs(flood: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let (go, done) = (folder.path().join("go"), folder.path().join("done"));
+    let wait = "while ! [ -e go ]; do sleep 0.05; done";
+    let script = format!("{wait}; {flood}; touch done; exec sleep 1000");
+    let launch = launch(folder.path(), &script);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let supervisor = runtime.block_on(async {
+        let supervisor = Supervisor::new(folder.path().join("run"), shim()).unwrap();
+        supervisor.start(&launch).await.unwrap();
+        supervisor
+    });
+    let shim = shim_of(folder.path());
+    let (idle, before) = (resident(&shim), ran(&shim));
+    std::fs::write(go, "").unwrap();
+    while !done.exists() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let (cpu, after) = (ran(&shim).saturating_sub(before), resident(&shim));
+    runtime.block_on(supervisor.stop(&launch.id, Signal::KILL, Duration::ZERO)).unwrap();
+    say(&format!(
+        "| processor of the shim for 1 GiB of the first | {:.1} s |||",
+        cpu.as_secs_f64()
+    ));
+    say(&format!("| its resident memory: idle, after that | {idle}, {after} || < 1.5 MB |"));
+}
+
+/// The folder in `/proc` of the shim whose run folder is in this one.
+fn shim_of(root: &Path) -> PathBuf {
+    let root = root.display().to_string();
+    let is_it = |process: &PathBuf| {
+        let command = std::fs::read(process.join("cmdline")).unwrap_or_default();
+        let command = String::from_utf8_lossy(&command).into_owned();
+        command.contains("agent-shim\0") && command.contains(&root)
+    };
+    let mut all = std::fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
+    all.find(is_it).expect("there is a shim")
+}
+
+fn ran(process: &Path) -> Duration {
+    let stat = std::fs::read_to_string(process.join("schedstat")).unwrap();
+    Duration::from_nanos(stat.split(' ').next().unwrap_or_default().parse().unwrap())
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a figure for people")]
+fn resident(process: &Path) -> String {
+    let status = std::fs::read_to_string(process.join("status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib: u64 = line.unwrap().trim().trim_end_matches(" kB").parse().unwrap();
+    format!("{:.1} MB", (kib * 1024) as f64 / 1e6)
 }
 
 /// MiB in a second, from the start of the process until its end is on record.

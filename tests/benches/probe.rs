@@ -17,6 +17,11 @@ impl Process {
         Self::all(site, "/controller", Some("run")).pop().expect("the controller runs")
     }
 
+    /// One that is known otherwise.
+    pub fn with_id(pid: u32) -> Self {
+        Self(pid)
+    }
+
     /// The shims of a place.
     pub fn shims(site: &Site) -> Vec<Self> {
         Self::all(site, "/agent-shim", None)
@@ -50,10 +55,25 @@ impl Process {
         Duration::from_millis(ticks * 10)
     }
 
+    /// The same to the nanosecond, for what needs next to nothing; without the threads that have ended.
+    pub fn ran(&self) -> Duration {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.0)).unwrap().flatten();
+        tasks.map(|task| ran(&task.path().join("schedstat"))).sum()
+    }
+
     /// Resident memory, in bytes.
     pub fn resident(&self) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.0)).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        self.memory("status", "VmRSS:")
+    }
+
+    /// Resident memory, of which what is shared counts in part, in bytes.
+    pub fn proportional(&self) -> u64 {
+        self.memory("smaps_rollup", "Pss:")
+    }
+
+    fn memory(&self, file: &str, name: &str) -> u64 {
+        let text = fs::read_to_string(format!("/proc/{}/{file}", self.0)).unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix(name));
         let kib = line.and_then(|line| line.split_whitespace().next()).and_then(|n| n.parse().ok());
         kib.map(|kib: u64| kib * 1024).expect("the process has ended")
     }
@@ -61,8 +81,13 @@ impl Process {
 
 /// Processor time of this thread so far.
 pub fn thread_cpu() -> Duration {
-    let stat = fs::read_to_string("/proc/thread-self/schedstat").unwrap();
-    Duration::from_nanos(stat.split(' ').next().unwrap_or_default().parse().unwrap())
+    ran(Path::new("/proc/thread-self/schedstat"))
+}
+
+/// Nothing of a thread that has ended.
+fn ran(schedstat: &Path) -> Duration {
+    let stat = fs::read_to_string(schedstat).unwrap_or_default();
+    Duration::from_nanos(stat.split(' ').next().and_then(|ran| ran.parse().ok()).unwrap_or(0))
 }
 
 /// A POST without a body; any answer will do.

@@ -244,7 +244,13 @@ pub async fn until(
             () = &mut deadline, if looked => break,
             // What was said before a look is heard before it.
             news = next(&mut watch) => match news {
-                Some(object) => object.key().map(|key| (key, Some(object))).into_iter().collect(),
+                Some(object) => {
+                    // It may be gone; the next look knows.
+                    if is_last_word(&object) {
+                        tick.reset_immediately();
+                    }
+                    object.key().map(|key| (key, Some(object))).into_iter().collect()
+                }
                 None => { watch = None; Vec::new() }
             },
             _ = tick.tick() => {
@@ -318,6 +324,11 @@ async fn next(watch: &mut Option<Lines>) -> Option<Object> {
         Some(lines) => lines.next().await.ok().flatten(),
         None => std::future::pending().await,
     }
+}
+
+/// How the watch takes leave of an object: on its way, and without a status.
+fn is_last_word(object: &Object) -> bool {
+    object.metadata.deletion_timestamp.is_some() && object.status.is_none()
 }
 
 /// What a look at every object that is still waited for found.

@@ -39,8 +39,8 @@ pub struct Process {
     /// is ended, and `restart` says what happens then. Default: nothing. Example: `{log: {line: listening on}}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub startup: Option<Probe>,
-    /// When the process is started again after it ended: `always`, `onFailure` or `never`, with
-    /// exponential backoff. Default: `always`.
+    /// When the process is started again after it ended: `always`, `onFailure` or `never`. The first time at once,
+    /// then with exponential backoff; a run of a minute starts the count anew. Default: `always`.
     #[serde(default)]
     pub restart: RestartPolicy,
     /// Files whose change starts the process again. Default: none. Example: `{paths: [src/**], delay: 500ms}`.

@@ -1,9 +1,11 @@
-//! When a process that ended may be started again: 1 s, doubled for each end in a row, 60 s at most.
+//! When a process that ended may be started again: at once, and when it ends again after 1 s, doubled for each further
+//! end in a row, 60 s at most.
 //!
-//! A run of a minute starts the count anew. Pure; the counts are kept in the run folder.
+//! One end is an accident, and whoever waits for it gains nothing. A run of a minute starts the count anew. Pure; the counts are kept in the run folder.
 
 use std::time::Duration;
 
+/// After the second end in a row.
 const FIRST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_mins(1);
 /// A run this long was healthy: the next end counts as the first.
@@ -17,9 +19,9 @@ pub fn failures(before: u32, ran_ms: u64) -> u32 {
 /// The wait after this many ends in a row.
 pub fn delay(failures: u32) -> Duration {
     match failures {
-        0 => Duration::ZERO,
+        0 | 1 => Duration::ZERO,
         // Past 2^6 s the ceiling holds anyway.
-        many => (FIRST * 2_u32.pow((many - 1).min(6))).min(LONGEST),
+        many => (FIRST * 2_u32.pow((many - 2).min(6))).min(LONGEST),
     }
 }
 
@@ -35,9 +37,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_wait_doubles_up_to_a_minute() {
-        let seconds: Vec<u64> = (0..9).map(|failures| delay(failures).as_secs()).collect();
-        assert_eq!(seconds, [0, 1, 2, 4, 8, 16, 32, 60, 60]);
+    fn the_first_end_waits_for_nothing_and_then_the_wait_doubles_up_to_a_minute() {
+        let seconds: Vec<u64> = (0..10).map(|failures| delay(failures).as_secs()).collect();
+        assert_eq!(seconds, [0, 0, 1, 2, 4, 8, 16, 32, 60, 60]);
         assert_eq!(delay(u32::MAX), LONGEST);
     }
 
@@ -49,9 +51,9 @@ mod tests {
 
     #[test]
     fn due_counts_from_the_end_and_survives_a_clock_set_back() {
-        assert!(!is_due(2, 10_000, 11_999));
-        assert!(is_due(2, 10_000, 12_000));
-        assert!(!is_due(2, 10_000, 5_000));
-        assert!(is_due(0, 10_000, 5_000));
+        assert!(!is_due(3, 10_000, 11_999));
+        assert!(is_due(3, 10_000, 12_000));
+        assert!(!is_due(3, 10_000, 5_000));
+        assert!(is_due(1, 10_000, 5_000));
     }
 }

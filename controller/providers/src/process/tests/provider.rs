@@ -30,20 +30,31 @@ async fn create_edit_crash_and_removal() {
     world.up(2).await;
     assert!(!is_alive(first.cast_signed()));
 
-    let identity = agent_harness_shim::identity::of(second.cast_signed()).unwrap();
-    agent_harness_shim::identity::signal(identity, Signal::KILL).unwrap();
-    until(|| (!is_alive(second.cast_signed())).then_some(())).await;
-    let why = world.waits_for("signal").await;
-    let ended = "ended with signal SIGKILL; starts again after a backoff of 1 s (restart 1)";
-    assert_eq!(why, ended);
+    // One end is an accident; the next one in a row waits.
+    kill(second).await;
     world.converge(&world.present()).await;
-    assert_ne!(world.pid().await, second);
+    let third = world.pid().await;
+    assert_ne!(third, second);
     world.up(3).await;
+    kill(third).await;
+    let why = world.waits_for("signal").await;
+    let ended = "ended with signal SIGKILL; starts again after a backoff of 1 s (restart 2)";
+    assert_eq!(why, ended);
+    world.up(3).await;
+    world.converge(&world.present()).await;
+    assert_ne!(world.pid().await, third);
+    world.up(4).await;
 
     world.converge(&AnyTarget::Gone).await;
     assert_eq!(world.see(false).await, Seen::Known(None));
     assert_eq!(world.bench.marked(), Vec::<i32>::new());
     assert!(crate::fs::list_dir(world.bench.path("run")).unwrap().is_empty());
+}
+
+async fn kill(pid: u32) {
+    let identity = agent_harness_shim::identity::of(pid.cast_signed()).unwrap();
+    agent_harness_shim::identity::signal(identity, Signal::KILL).unwrap();
+    until(|| (!is_alive(pid.cast_signed())).then_some(())).await;
 }
 
 #[tokio::test]
@@ -180,7 +191,7 @@ async fn a_wait_reads_the_same_at_each_look() {
     let ending = "is not ready: it has ended, and what it started is being ended";
     assert_eq!(world.waits_for("it has ended").await, ending);
     crate::fs::write_atomic(world.bench.path("end"), "", 0o600).unwrap();
-    let ended = "ended with exit code 3; starts again after a backoff of 1 s (restart 1)";
+    let ended = "ended with exit code 3; starts again after a backoff of 1 s (restart 2)";
     assert_eq!(world.waits_for("exit code 3").await, ended);
     loop {
         match world.verdict(world.present()).await {

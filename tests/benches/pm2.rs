@@ -54,9 +54,10 @@ impl Pm2 {
 
     /// Writes what it is to run: one script, once for each port.
     pub fn ecosystem(&self, script: &Path, ports: &[u16]) -> String {
+        let script = script.display();
         let apps: Vec<String> = ports
             .iter()
-            .map(|port| format!("{{name: 'p{port}', script: {script:?}, env: {{PORT: {port}}}}}"))
+            .map(|port| format!("{{name: 'p{port}', script: '{script}', env: {{PORT: {port}}}}}"))
             .collect();
         let path = self.home.path().join("ecosystem.config.js");
         fs::write(&path, format!("module.exports = {{apps: [{}]}};\n", apps.join(", "))).unwrap();

@@ -62,8 +62,8 @@ fn main() {
     let (mut own, mut other, mut boots) = (Times::default(), Times::default(), Boots::default());
     for round in 0..ROUNDS {
         boots.measure(&ours);
-        own.cold.push(ours.from_nothing());
-        other.cold.push(theirs.from_nothing());
+        own.cold.push(ours.cold_start());
+        other.cold.push(theirs.cold_start());
         boots.measure(&ours);
         // In turns, so that none of them always comes first.
         if round % 2 == 0 {
@@ -143,7 +143,7 @@ impl Ours {
     }
 
     /// No controller runs, and the spec is in its folder. Afterwards it runs, and the agent does not.
-    fn from_nothing(&mut self) -> Duration {
+    fn cold_start(&mut self) -> Duration {
         self.site.write_spec("agent-1.yaml", AGENT);
         let start = Instant::now();
         self.site.start();
@@ -193,7 +193,7 @@ impl Theirs {
 
 impl Theirs {
     /// No daemon runs. Afterwards it does, and nothing else.
-    fn from_nothing(&self) -> Duration {
+    fn cold_start(&self) -> Duration {
         let start = Instant::now();
         self.start();
         others(&self.ports, &[]);
@@ -334,7 +334,7 @@ fn compare(what: &str, ours: Duration, theirs: Duration, boot: Option<Duration>)
         // On a busy machine the one is now and then slower than the other.
         Some(boot) if ours <= boot => format!("nothing and {}", ms(theirs.saturating_sub(boot))),
         Some(boot) => {
-            let (ours, theirs) = (ours - boot, theirs.saturating_sub(boot));
+            let (ours, theirs) = (ours.saturating_sub(boot), theirs.saturating_sub(boot));
             format!("{} and {} = {}", ms(ours), ms(theirs), times(theirs, ours))
         }
     };
@@ -384,7 +384,9 @@ fn many() {
         let spec = AGENT.replace("agent-1", name).replace("four", "many");
         site.write_spec(&format!("{name}.yaml"), &spec);
     }
-    names.iter().for_each(|name| site.ready(name));
+    for name in &names {
+        site.ready(name);
+    }
     let (controller, shims) = (Process::of(&site), Process::shims(&site));
     assert_eq!(shims.len(), usize::from(AGENTS * EACH), "one for each process");
     std::thread::sleep(Duration::from_secs(10));
@@ -392,7 +394,9 @@ fn many() {
     let (start, before) = (Instant::now(), ran());
     std::thread::sleep(Duration::from_secs(60));
     let (after, took) = (ran(), start.elapsed().as_secs_f64());
-    let share = |before: Duration, after: Duration| 100.0 * (after - before).as_secs_f64() / took;
+    let share = |before: Duration, after: Duration| {
+        100.0 * after.saturating_sub(before).as_secs_f64() / took
+    };
     let (own, held) = (share(before.0, after.0), share(before.1, after.1));
     let what = format!("{} idle processes over {took:.0} s: processor", shims.len());
     let parts = format!("controller {own:.2} %, shims {held:.2} %");

@@ -1,7 +1,8 @@
 //! When a process that ended may be started again: at once, and when it ends again after 1 s, doubled for each further
 //! end in a row, 60 s at most.
 //!
-//! One end is an accident, and whoever waits for it gains nothing. A run of a minute starts the count anew. Pure; the counts are kept in the run folder.
+//! One end is an accident, and whoever waits for it gains nothing. A run of a minute starts the count anew. Pure; the
+//! counts are kept in the run folder.
 
 use std::time::Duration;
 

@@ -118,7 +118,8 @@ impl Exit {
     pub fn told(&self) -> String {
         match self.end {
             End::NotStarted => self.how.clone(),
-            End::Success | End::Failure | End::Orphaned => format!("ended with {}", self.how),
+            End::Lost | End::Orphaned => format!("was {}", self.how),
+            End::Success | End::Failure => format!("ended with {}", self.how),
         }
     }
 }
@@ -129,8 +130,10 @@ impl Exit {
 pub enum End {
     /// By itself, with code 0.
     Success,
-    /// With another code, by a signal, or nobody knows how.
+    /// With another code, or by a signal.
     Failure,
+    /// Nobody knows how: its holder ended before it.
+    Lost,
     /// It never ran: its program or folder is missing. No end that counts.
     NotStarted,
     /// Only its holder has ended: it runs on, and nobody looks after it.

@@ -36,6 +36,7 @@ fn crash(name: &str, have: &Have, before: &str) -> Option<String> {
             }
             let last = match exit.end {
                 End::NotStarted => format!("the last time it {}", exit.how),
+                End::Lost | End::Orphaned => format!("the last time it was {}", exit.how),
                 _ => format!("last with {}", exit.how),
             };
             let mut told = format!("{name} ended {times} times in a row, {last}");

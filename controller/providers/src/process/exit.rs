@@ -29,7 +29,7 @@ pub fn exit(process: &Process, now_ms: u64) -> Option<Exit> {
         ProcessState::Lost { why, orphan, at_ms } => {
             let (rest, end) = match orphan {
                 Some(pid) => (format!("; pid {pid} runs on without it"), End::Orphaned),
-                None => (String::new(), End::Failure),
+                None => (String::new(), End::Lost),
             };
             (format!("lost: {why}{rest}"), end, *at_ms, Vec::new())
         }

@@ -7,7 +7,7 @@ use agent_harness_model::spec::node::NodeKind;
 use agent_harness_model::spec::{Duration, Probe, RestartPolicy, Stop, TcpProbe};
 
 use super::keys::{APP, Fate};
-use super::{env, script};
+use super::{env, script, watch};
 use crate::convert::compose::size;
 use crate::convert::field::Field;
 use crate::convert::output::escape;
@@ -22,12 +22,12 @@ pub fn read(app: &Field<'_>, folder: &Path, processes: &mut Processes, report: &
     let cwd = script::cwd(app, folder, report);
     let run = script::command(app, folder, cwd.as_deref(), report);
     let fields = app.map(report);
-    let watched = fields.iter().any(|key| key.key == "watch" && is_watched(key));
     let name = app.get("name").and_then(|name| name.text(report)).unwrap_or_else(|| base(app));
     let mut port = None;
     let Some(run) = run else { return };
     let mut process = stack::process(run);
     process.cwd = cwd.as_deref().map(escape);
+    process.watch = watch::read(app, folder, cwd.as_deref(), report);
     for key in fields.iter().filter(|key| key.node.kind != NodeKind::Null) {
         match snake(key.key).as_str() {
             "env" => {
@@ -47,10 +47,6 @@ pub fn read(app: &Field<'_>, folder: &Path, processes: &mut Processes, report: &
                 process.memory = key.read_as("a size such as 300M", report, size);
             }
             "kill_timeout" => process.stop = stop(key, report),
-            "watch" if watched => report.lost(key, WATCH),
-            "ignore_watch" | "watch_delay" | "watch_options" if watched => {
-                report.lost(key, "nothing is watched; tell the program that watches");
-            }
             "port" => port = key.parsed("a port", report),
             other if other.starts_with("env_") => report.lost(
                 key,
@@ -70,12 +66,6 @@ pub fn read(app: &Field<'_>, folder: &Path, processes: &mut Processes, report: &
         name
     });
     ready(app, port.as_deref(), &added, processes, report);
-}
-
-const WATCH: &str = "nothing is restarted when files change; let a program do that, such as `node --watch`, `tsx watch` or `nodemon`";
-
-fn is_watched(key: &Field<'_>) -> bool {
-    !matches!(key.node.kind, NodeKind::Bool(false) | NodeKind::Null)
 }
 
 /// A key in the way of writing with `_`: PM2 takes both.

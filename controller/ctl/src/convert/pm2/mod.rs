@@ -5,6 +5,7 @@ mod app;
 mod env;
 mod keys;
 mod script;
+mod watch;
 
 use std::path::Path;
 

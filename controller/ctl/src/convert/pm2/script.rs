@@ -114,7 +114,19 @@ pub fn cwd(app: &Field<'_>, folder: &Path, report: &mut Report) -> Option<String
         return None;
     }
     let written = field.text(report)?;
-    let path = Path::new(&written);
+    let Some(path) = below(Path::new(&written), folder) else {
+        report.lost(
+            &field,
+            "a process runs in the worktree of its agent, and this is outside of it; move it in, or \
+             begin `run` with `cd … &&`",
+        );
+        return None;
+    };
+    (path != Path::new("")).then(|| path.display().to_string())
+}
+
+/// A path of `folder`, from there and without detours; `None`: it leads out of it.
+pub fn below(path: &Path, folder: &Path) -> Option<PathBuf> {
     let path = path.strip_prefix(folder).unwrap_or(path);
     let mut parts: Vec<Component<'_>> = Vec::new();
     for part in path.components() {
@@ -122,18 +134,10 @@ pub fn cwd(app: &Field<'_>, folder: &Path, report: &mut Report) -> Option<String
             Component::CurDir => {}
             Component::ParentDir if parts.pop().is_some() => {}
             Component::Normal(_) => parts.push(part),
-            Component::ParentDir | Component::RootDir | Component::Prefix(_) => {
-                report.lost(
-                    &field,
-                    "a process runs in the worktree of its agent, and this is outside of it; move \
-                     it in, or begin `run` with `cd … &&`",
-                );
-                return None;
-            }
+            Component::ParentDir | Component::RootDir | Component::Prefix(_) => return None,
         }
     }
-    let path: PathBuf = parts.iter().collect();
-    (!parts.is_empty()).then(|| path.display().to_string())
+    Some(parts.iter().collect())
 }
 
 /// A path that a program made absolute, as it is below the folder that the app runs in.

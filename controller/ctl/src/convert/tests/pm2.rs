@@ -115,9 +115,11 @@ fn what_a_program_made_absolute_is_relative_again() {
               env:
                 API_TOKEN: t
                 DIR: /src/app/data
+              watch:
+                paths:
+                - src
         ---
          lost: `apps[2].cwd`: a process runs in the worktree of its agent, and this is outside of it; move it in, or begin `run` with `cd … &&`
-         lost: `apps[3].watch`: nothing is restarted when files change; let a program do that, such as `node --watch`, `tsx watch` or `nodemon`
          note: `apps[3].env.PATH`: folders of this file's own are in `path`, which all processes have; the rest of PATH is the controller's
          note: `apps[3].env.DIR`: it names the folder of this file; `${worktree.path}` is that of an agent
          note: `apps[3].env.API_TOKEN`: it is written out; to keep it out of the spec, write `API_TOKEN: {secret: d-api-token}` and put its value into `secrets/spec-d-api-token` of the state folder
@@ -191,14 +193,17 @@ deploy: {production: {}}
           processes:
             my-app:
               run: node a.js
+              watch:
+                paths:
+                - src
+                ignore:
+                - x
             my-app-2:
               run: bin/server
         ---
         2:3 note: `apps[0]`: `my app` is no name in a spec: it is `my-app` here
         4:3 lost: `apps[0].instances`: a process is one process; write one entry for each, with a port of its own
         5:3 note: `apps[0].exec_mode`: there is no cluster: one process listens on its port itself
-        6:3 lost: `apps[0].watch`: nothing is restarted when files change; let a program do that, such as `node --watch`, `tsx watch` or `nodemon`
-        7:3 lost: `apps[0].ignore_watch`: nothing is watched; tell the program that watches
         8:3 lost: `apps[0].cron_restart`: nothing is restarted by the clock; let cron run `ctl restart NAME PROCESS`
         9:3 note: `apps[0].namespace`: the processes of an agent are its own; `ctl restart NAME` is for all of them
         10:3 note: `apps[0].out_file`: the harness keeps the output itself; `ctl logs NAME PROCESS` shows it

@@ -60,7 +60,7 @@ fn what_runs_on_without_its_holder_is_ended_whatever_the_policy() {
     assert_snapshot!(plan(never, true), @"#1 agent/a-1 process/web, end, lost: its holder was killed; pid 7 runs on without it");
     let always = process::Restart::Always;
     assert_snapshot!(plan(always, false), @"#1 agent/a-1 process/web, end, lost: its holder was killed; pid 7 runs on without it");
-    assert_snapshot!(plan(always, true), @"#1 agent/a-1 process/web, start, ended with lost: its holder was killed; pid 7 runs on without it");
+    assert_snapshot!(plan(always, true), @"#1 agent/a-1 process/web, start, was lost: its holder was killed; pid 7 runs on without it");
 }
 
 /// `web` comes after `api: ready`.

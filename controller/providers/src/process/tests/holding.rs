@@ -42,6 +42,33 @@ async fn a_process_runs_with_exactly_its_environment_and_its_end_is_recorded() {
     assert!(last_lines.iter().any(|line| line == "gone"), "{last_lines:?}");
 }
 
+/// As a controller does that was started by a shell in the background, or by `nohup`.
+#[tokio::test]
+async fn who_ignores_signals_hands_that_on_to_no_process() {
+    let bench = Bench::new();
+    let wrapper = bench.path("ignores");
+    let script = format!(
+        "#!/bin/sh\ntrap '' HUP INT QUIT TERM CHLD USR1\nexec '{}' \"$@\"\n",
+        shim_binary().display()
+    );
+    crate::fs::write_atomic(&wrapper, script, 0o755).unwrap();
+    let supervisor = Supervisor::new(bench.path("run"), wrapper).unwrap();
+    let launch = bench.launch("a/x", "grep SigIgn /proc/self/status; exec sleep 1000");
+    supervisor.start(&launch).await.unwrap();
+    let told = until(|| {
+        bench
+            .log("a/x")
+            .lines()
+            .find_map(|line| Some(line.split_once("SigIgn:")?.1.trim().to_owned()))
+    })
+    .await;
+    let ignored = u64::from_str_radix(&told, 16).unwrap();
+    // The C library keeps 32 and 33 for itself.
+    assert_eq!(ignored & !(0b11 << 31), 0, "{told}");
+    supervisor.stop(&launch.id, Signal::INT, Duration::from_secs(30)).await.unwrap();
+    assert_eq!(bench.outcome("a/x").await, Outcome::Signal(2));
+}
+
 #[tokio::test]
 async fn no_secret_is_in_an_argv_a_debug_text_or_a_readable_file() {
     use std::os::unix::fs::PermissionsExt as _;

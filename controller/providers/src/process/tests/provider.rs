@@ -106,7 +106,7 @@ async fn what_runs_on_without_its_holder_is_ended_also_when_it_is_never_restarte
     let Verdict::Stalled(why) = world.verdict(world.present()).await else { panic!("it stays") };
     assert_eq!(
         why,
-        "ended with lost: its holder (agent-shim) was killed, and its spec says `restart: never`"
+        "was lost: its holder (agent-shim) was killed, and its spec says `restart: never`"
     );
     world.converge(&AnyTarget::Gone).await;
 }

@@ -50,6 +50,7 @@ fn run_shim(run: &Path) -> io::Result<()> {
     let _ = rustix::process::setsid();
     rustix::process::set_child_subreaper(rustix::process::Pid::from_raw(1))?;
     let lock = lock(&run)?;
+    sys::usual_signals();
     let signals = sys::take_signals()?;
     let errors = rustix::fs::open(
         run.join(SHIM_LOG_FILE),

@@ -36,6 +36,16 @@ fn close_listed() -> io::Result<()> {
     Ok(())
 }
 
+/// Gives signals their usual meaning again: whoever is started by a shell in the background or by `nohup` inherits that
+/// some are ignored, and hands it on. One that is ignored is not read from a descriptor either, and a payload would not
+/// end with the signal that its spec names. SIGPIPE is the standard library's affair, for this process and for children.
+pub fn usual_signals() {
+    for signal in (1..libc::SIGRTMAX()).filter(|signal| *signal != libc::SIGPIPE) {
+        // SAFETY: no handler is set, and no other thread runs. Those that cannot be set say so.
+        let _ = unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+}
+
 /// Blocks the signals that the shim answers to and gives a non-blocking descriptor that reads them.
 ///
 /// A child inherits the mask: [`clear_signals`] undoes it before the exec.

@@ -22,7 +22,7 @@ const MISTAKES: [(&str, &str, &str); 16] = [
         "one that is never ready",
         "{run: [/bin/sh, -c, 'echo waits for the moon; exec sleep 1000'], \
          ready: {tcp: {port: web}, period: 100ms, timeout: 300ms}}",
-        "not within",
+        "the moon",
     ),
     ("a program that is not there", "{run: no-such-program --flag}", AGAIN),
     ("a path that leads nowhere", "{run: ./nowhere/program}", AGAIN),
@@ -41,11 +41,12 @@ const MISTAKES: [(&str, &str, &str); 16] = [
     (
         "one whose check hangs",
         "{run: sleep 1000, ready: {exec: {command: sleep 1000}, period: 100ms, timeout: 300ms}}",
-        "not within",
+        "no answer within",
     ),
+    // Without a check it would be ready for the moment that it runs, and its agent with it.
     (
         "one that goes into the background",
-        "{run: [/bin/sh, -c, 'setsid sleep 1000 & exit 0'], restart: always}",
+        "{run: [/bin/sh, -c, 'setsid sleep 1000 & exit 0'], restart: always, ready: {tcp: {port: web}}}",
         "starts again",
     ),
     ("an argument with a NUL in it", "{run: [sleep, \"1\\0000\"]}", "NUL"),

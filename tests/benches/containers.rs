@@ -8,21 +8,7 @@
     reason = "a program for developers, which ends at the first thing that is not as it should be"
 )]
 
-#[path = "../e2e/containers.rs"]
-#[allow(dead_code, reason = "the tests use all of it")]
-mod containers;
-#[path = "../e2e/harness.rs"]
-#[allow(dead_code, reason = "the tests use all of it")]
-mod harness;
-#[path = "../e2e/host.rs"]
-#[allow(dead_code, reason = "the tests use all of it")]
-mod host;
-#[path = "../e2e/store.rs"]
-#[allow(dead_code, reason = "the tests use all of it")]
-mod store;
-#[path = "../e2e/waiting.rs"]
-#[allow(dead_code, reason = "the tests use all of it")]
-mod waiting;
+mod site;
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -32,8 +18,8 @@ use std::time::{Duration, Instant};
 
 use agent_harness_model::id::{ObjectKey, ResourceId, ResourceKind, Uid};
 use agent_harness_providers::docker::{Engine, Report, ensure_image};
-use containers::Servers;
-use harness::{Site, succeed, text};
+use site::containers::Servers;
+use site::harness::{Site, succeed, text};
 use tokio_util::sync::CancellationToken;
 
 const ROUNDS: usize = 5;
@@ -85,7 +71,7 @@ fn services() -> Site {
     for file in ["agent-1.yaml", "agent-2.yaml", "stack.yaml"] {
         site.remove_spec(file);
     }
-    let [a, b, c, d] = host::free_ports();
+    let [a, b, c, d] = site::host::free_ports();
     let mut infra = format!(
         "apiVersion: agent-harness.dev/v1alpha1\nkind: Infra\nmetadata: {{name: {}}}\nspec:\n  services:\n",
         site.infra

@@ -9,23 +9,7 @@
     reason = "a program for developers, which ends at the first thing that is not as it should be"
 )]
 
-#[path = "../e2e/containers.rs"]
-#[allow(dead_code, reason = "the tests use all of it")]
-mod containers;
-#[path = "../e2e/harness.rs"]
-#[allow(dead_code, reason = "the tests use all of it")]
-mod harness;
-#[path = "../e2e/host.rs"]
-#[allow(dead_code, reason = "the tests use all of it")]
-mod host;
-#[allow(dead_code, reason = "the other benchmark uses all of it")]
-mod probe;
-#[path = "../e2e/store.rs"]
-#[allow(dead_code, reason = "the tests use all of it")]
-mod store;
-#[path = "../e2e/waiting.rs"]
-#[allow(dead_code, reason = "the tests use all of it")]
-mod waiting;
+mod site;
 
 use std::fs;
 use std::io::Write as _;
@@ -37,9 +21,9 @@ use std::time::{Duration, Instant};
 use agent_harness_model::plan::plan;
 use agent_harness_testkit::driver::{Crash, Driver};
 use agent_harness_testkit::specs::{Agent, Specs};
-use harness::{Site, programs, succeed};
-use host::http;
-use probe::{Process, post, thread_cpu};
+use site::harness::{Site, programs, succeed};
+use site::host::http;
+use site::probe::{Process, post, thread_cpu};
 
 /// How often what can be repeated is repeated.
 const ROUNDS: usize = 5;
@@ -335,7 +319,7 @@ fn written(folder: &Path) -> Vec<String> {
         "-printf",
         "%p %T@\n",
     ]));
-    harness::text(&list.stdout).lines().map(str::to_owned).collect()
+    site::harness::text(&list.stdout).lines().map(str::to_owned).collect()
 }
 
 fn repeat<T>(mut work: impl FnMut() -> T) -> Vec<Duration> {

@@ -7,8 +7,8 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::harness::{programs, succeed, text};
-use crate::probe::Process;
+use crate::site::harness::{programs, succeed, text};
+use crate::site::probe::Process;
 
 /// What is measured. Another version goes into another folder.
 pub const VERSION: &str = "7.0.4";

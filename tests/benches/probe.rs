@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::harness::{Site, text};
+use crate::site::harness::{Site, text};
 
 /// A process by its id.
 pub struct Process(u32);
@@ -69,6 +69,13 @@ impl Process {
     /// Resident memory, of which what is shared counts in part, in bytes.
     pub fn proportional(&self) -> u64 {
         self.memory("smaps_rollup", "Pss:")
+    }
+
+    /// Bytes that it has written, to files and elsewhere.
+    pub fn written(&self) -> u64 {
+        let text = fs::read_to_string(format!("/proc/{}/io", self.0)).unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix("wchar: "));
+        line.and_then(|bytes| bytes.parse().ok()).expect("the kernel counts")
     }
 
     fn memory(&self, file: &str, name: &str) -> u64 {

@@ -10,24 +10,9 @@
     reason = "a program for developers, which ends at the first thing that is not as it should be"
 )]
 
-#[path = "../e2e/containers.rs"]
-#[allow(dead_code, reason = "the tests use all of it")]
-mod containers;
-#[path = "../e2e/harness.rs"]
-#[allow(dead_code, reason = "the tests use all of it")]
-mod harness;
-#[path = "../e2e/host.rs"]
-#[allow(dead_code, reason = "the tests use all of it")]
-mod host;
+mod flood;
 mod pm2;
-#[allow(dead_code, reason = "the other benchmarks use all of it")]
-mod probe;
-#[path = "../e2e/store.rs"]
-#[allow(dead_code, reason = "the tests use all of it")]
-mod store;
-#[path = "../e2e/waiting.rs"]
-#[allow(dead_code, reason = "the tests use all of it")]
-mod waiting;
+mod site;
 
 use std::fmt::Write as _;
 use std::fs;
@@ -36,11 +21,11 @@ use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::time::{Duration, Instant};
 
-use harness::{PATIENCE, Site, programs};
-use host::{http, is_free};
 use pm2::Pm2;
-use probe::Process;
 use rustix::process::{Pid, Signal, kill_process};
+use site::harness::{PATIENCE, Site, programs};
+use site::host::{http, is_free};
+use site::probe::Process;
 
 const ROUNDS: usize = 5;
 /// It answers with its pid, so that whoever asks knows which run of it answers.
@@ -81,6 +66,7 @@ fn main() {
     memory(&ours, &theirs);
     drop((ours, theirs));
     many();
+    flood::print();
 }
 
 /// Who holds the four processes.

@@ -70,12 +70,16 @@ fn an_agent_without_room_is_pending_until_there_is_some() {
     refused(&site, "small-1", "2.0Gi");
     assert_eq!(phase(&site, "small-1"), "Pending");
     assert_eq!(pid(&site, "small-1"), before);
+    site.write_spec("small-1.yaml", &agent(1));
+    site.ready("small-1");
 
-    // Who leaves makes room.
+    // Who leaves makes room, and asks anew when it comes back.
     site.ctl_ok(&["delete", "small-1", "--wait"]);
     site.ready("small-2");
-    site.write_spec("small-1.yaml", &agent(1));
+    site.ctl_ok(&["undelete", "small-1"]);
     refused(&site, "small-1", "600Mi");
+    let told = text(&site.ctl(&["diff"]).stdout);
+    assert_eq!(told.matches("no room: asks for 600Mi of memory").count(), 1, "{told}");
     site.edit("infra.yaml", "memory: 1Gi", "memory: 1Gi, overcommit: true");
     site.ready("small-1");
 }

@@ -21,22 +21,43 @@ pub fn started(pid: u32) -> String {
     started.unwrap_or_default().to_owned()
 }
 
+/// A process of this host.
+pub struct Running {
+    pub pid: u32,
+    pub parent: u32,
+    pub command: Vec<String>,
+    pub environment: Vec<String>,
+}
+
+/// All of them; nothing of one that ends just now, or is not ours to look at.
+pub fn running() -> Vec<Running> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc").unwrap().flatten() {
+        let Ok(pid) = entry.file_name().to_string_lossy().parse() else { continue };
+        let read = |name: &str| fs::read(entry.path().join(name)).unwrap_or_default();
+        let words = |name| read(name).split(|byte| *byte == 0).map(text).collect();
+        let stat = text(&read("stat"));
+        // The 4th field, counted from behind the name, which may hold anything.
+        let parent = stat.rsplit(')').next().and_then(|rest| rest.split(' ').nth(2));
+        found.push(Running {
+            pid,
+            parent: parent.and_then(|parent| parent.parse().ok()).unwrap_or(0),
+            command: words("cmdline"),
+            environment: words("environ"),
+        });
+    }
+    found
+}
+
 impl Site {
     /// The processes of an agent of the hello app: what each is, its pid and when it started.
     pub fn processes(&self, agent: u16) -> Vec<(String, u32, String)> {
         let port = format!("PORT={}", self.api + agent * 10);
-        let mut found = Vec::new();
-        for entry in fs::read_dir("/proc").unwrap().flatten() {
-            let Ok(pid) = entry.file_name().to_string_lossy().parse::<u32>() else { continue };
-            let read = |name: &str| fs::read(entry.path().join(name)).unwrap_or_default();
-            let (command, environment) = (read("cmdline"), read("environ"));
-            let words: Vec<_> = command.split(|byte| *byte == 0).map(text).collect();
-            let is_hello = words.first().is_some_and(|program| program.ends_with("/hello"));
-            if is_hello && environment.split(|byte| *byte == 0).any(|line| line == port.as_bytes())
-            {
-                found.push((words[1].clone(), pid, started(pid)));
-            }
-        }
+        let mut found: Vec<_> = running()
+            .into_iter()
+            .filter(|it| it.command[0].ends_with("/hello") && it.environment.contains(&port))
+            .map(|it| (it.command[1].clone(), it.pid, started(it.pid)))
+            .collect();
         found.sort();
         found
     }

@@ -1,15 +1,12 @@
 //! A storm over the real controller: it is killed at any moment of starts, stops, restarts and edits, and shims with it.
 //! No process is ever there twice, none is left behind, what is not touched keeps its pid, and strangers live on.
 
-#![expect(clippy::disallowed_methods, reason = "the wrapper belongs to the product")]
-
 use std::collections::BTreeMap;
-use std::fs;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::harness::{Site, text};
-use super::host::started;
+use super::harness::Site;
+use super::host::{Running, running, started};
 
 /// How often the controller is killed.
 const KILLS: u32 = 400;
@@ -60,22 +57,12 @@ struct Seen {
 fn seen(site: &Site) -> BTreeMap<u32, Vec<Seen>> {
     let mark = format!("STORM={}", site.folder().display());
     let mut found: BTreeMap<u32, Vec<Seen>> = BTreeMap::new();
-    for entry in fs::read_dir("/proc").unwrap().flatten() {
-        let Ok(pid) = entry.file_name().to_string_lossy().parse::<u32>() else { continue };
-        let read = |name: &str| fs::read(entry.path().join(name)).unwrap_or_default();
-        let words = |bytes: Vec<u8>| bytes.split(|byte| *byte == 0).map(text).collect::<Vec<_>>();
-        let (command, environment) = (words(read("cmdline")), words(read("environ")));
+    for Running { pid, parent, command, environment } in running() {
         let number = command.get(1).and_then(|number| number.parse().ok());
         let (Some(number), true) = (number, environment.contains(&mark)) else { continue };
-        let stat = text(&read("stat"));
-        let parent = stat.rsplit(')').next().and_then(|rest| rest.split(' ').nth(2));
         let round = environment.iter().find_map(|line| line.strip_prefix("ROUND="));
-        found.entry(number).or_default().push(Seen {
-            pid,
-            started: started(pid),
-            parent: parent.and_then(|parent| parent.parse().ok()).unwrap_or(0),
-            round: round.map(str::to_owned),
-        });
+        let round = round.map(str::to_owned);
+        found.entry(number).or_default().push(Seen { pid, started: started(pid), parent, round });
     }
     found
 }

@@ -130,7 +130,7 @@ pub fn admit(resolution: &mut Resolution, ledger: &Ledger, facts: &Facts) {
 /// Notes what agents were given: they keep it, whatever becomes of the controller.
 pub fn note_given(ledger: &mut Ledger, desired: &Desired) -> Result<(), LedgerError> {
     for ((key, uid), object) in &desired.objects {
-        if key.kind == ObjectKind::Agent && object.no_room.is_none() && !object.deleting {
+        if key.kind == ObjectKind::Agent && object.no_room.is_none() && object.is_acted_upon() {
             let given = (!object.asks.is_none()).then_some(object.asks);
             ledger.update(uid, |record| record.given = given)?;
         }

@@ -215,6 +215,8 @@ pub fn leave(
             if let Some(deletion) = &mut record.deletion {
                 deletion.trashed_at = Some(now);
             }
+            // Others may have it: should it come back, it has to ask anew.
+            record.given = None;
         })?;
         // What it used may leave now.
         core.queue.add(Job::Survey, std::time::Duration::ZERO);

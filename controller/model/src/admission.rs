@@ -2,7 +2,8 @@
 //!
 //! An agent that was given what it asks for keeps it, over restarts of everything, until it leaves or asks for more;
 //! the ledger remembers that. Among the others the one that came first goes first, and one that asks for less than is
-//! left does not wait for one that asks for more. What is refused is not begun; what runs is never ended for it.
+//! left does not wait for one that asks for more. What is refused is not begun; what runs is never ended for it. One that is
+//! suspended asks for nothing new.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::bytes::bytes;
 use crate::desired::{Desired, DesiredObject};
 use crate::id::{ObjectKey, ObjectKind, Uid};
-use crate::resolve::{Facts, Need};
+use crate::resolve::{Facts, Need, agent_id};
 
 /// Bytes that are asked for, or given.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,14 +59,13 @@ pub struct Turn {
     /// When it was accepted.
     pub since: Timestamp,
     /// The number that ends its name: `agent-2` goes before `agent-10`.
-    pub number: u64,
+    pub number: u32,
 }
 
 impl Turn {
     /// That of an object that was accepted at a time.
     pub fn of(key: &ObjectKey, since: Timestamp) -> Self {
-        let digits = key.name.trim_start_matches(|letter: char| !letter.is_ascii_digit());
-        Self { since, number: digits.parse().unwrap_or(u64::MAX) }
+        Self { since, number: agent_id(&key.name, None).unwrap_or(u32::MAX) }
     }
 }
 
@@ -94,7 +94,7 @@ pub fn admit(
     let mut waiting: Vec<_> = desired
         .objects
         .iter_mut()
-        .filter(|((key, _), object)| key.kind == ObjectKind::Agent && !object.deleting)
+        .filter(|((key, _), object)| key.kind == ObjectKind::Agent && object.is_acted_upon())
         .filter_map(|((_, uid), object)| {
             let given = known.get(uid).and_then(|it| it.given).unwrap_or_default();
             let turn = known.get(uid).map(|it| it.turn.clone());

@@ -68,6 +68,13 @@ pub struct DesiredObject {
     pub urls: BTreeMap<String, String>,
 }
 
+impl DesiredObject {
+    /// Whether it is to come about: neither suspended nor leaving.
+    pub fn is_acted_upon(&self) -> bool {
+        self.suspended.is_none() && !self.deleting
+    }
+}
+
 /// What is to become of one resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wanted {

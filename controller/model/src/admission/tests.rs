@@ -152,3 +152,19 @@ fn who_leaves_is_not_refused() {
     case.object("agent-1").deleting = true;
     assert_eq!(case.refused(), "");
 }
+
+#[test]
+fn who_is_suspended_asks_for_nothing_new_and_keeps_what_it_has() {
+    let mut case = Case::new()
+        .agent("agent-1", 1, (10, 0), None)
+        .agent("agent-2", 2, (10, 0), None)
+        .agent("agent-3", 3, (4, 0), Some((4, 0)));
+    for name in ["agent-1", "agent-3"] {
+        case.object(name).suspended = Some("on holiday".into());
+    }
+    assert_eq!(case.refused(), "", "only what agent-3 has is taken");
+    case.object("agent-1").suspended = None;
+    case.known.get_mut(&Uid::new("agent-2")).unwrap().given =
+        Some(Amount { memory: 10 * GIB, disk: 0 });
+    insta::assert_snapshot!(case.refused(), @"agent-1: asks for 10Gi of memory, and of 16Gi no more than 2.0Gi is left");
+}

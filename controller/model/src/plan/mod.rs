@@ -9,7 +9,7 @@ mod exchange;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::desired::Desired;
@@ -111,8 +111,16 @@ impl fmt::Display for Plan {
             }
             writeln!(f, "#{} {}, {}, {}", step.id, step.resource, step.action, step.cause)?;
         }
+        let mut refused = BTreeSet::new();
         for (resource, hold) in &self.held {
-            writeln!(f, "held {resource}, {hold}")?;
+            match hold {
+                // Of the whole object, so said once.
+                Hold::NoRoom(_) if refused.insert(&resource.owner) => {
+                    writeln!(f, "held {}, {hold}", resource.owner)?;
+                }
+                Hold::NoRoom(_) => {}
+                _ => writeln!(f, "held {resource}, {hold}")?,
+            }
         }
         Ok(())
     }

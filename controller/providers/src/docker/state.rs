@@ -182,12 +182,7 @@ async fn ended(
     let finished = at(&state.finished_at).unwrap_or(Timestamp::UNIX_EPOCH);
     let ran = at(&state.started_at).map(|started| finished.duration_since(started));
     let healthy = ran.and_then(|it| Duration::try_from(it).ok());
-    let failures = match restarts {
-        _ if healthy.is_some_and(|it| it >= backoff::HEALTHY) => 0,
-        0 => 0,
-        // No end of a container is forgiven twice: whoever works on it with the engine's own client has a moment.
-        restarts => restarts.saturating_add(1),
-    };
+    let failures = if healthy.is_some_and(|it| it >= backoff::HEALTHY) { 0 } else { restarts };
     let ms = |at: Timestamp| u64::try_from(at.as_millisecond()).unwrap_or_default();
     Exit {
         how,

@@ -8,6 +8,7 @@ use agent_harness_model::hash;
 use git2::{ErrorCode, ObjectType, TreeWalkMode, TreeWalkResult};
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
+use super::cli::{Git, Patience};
 use super::error::GitError;
 use super::repo::Repo;
 
@@ -18,6 +19,13 @@ const KEPT: usize = 256;
 const SPECIAL: [char; 5] = ['*', '?', '[', '{', '\\'];
 
 type Key = (PathBuf, String, Vec<String>);
+
+/// What git says of itself: `git version 2.39.5`.
+pub fn version() -> Result<String, GitError> {
+    let anywhere = Git::found_from(Path::new("/")).within(Patience::of_a_look());
+    let said = anywhere.run(&["--version"])?;
+    Ok(String::from_utf8_lossy(&said).trim().to_owned())
+}
 
 /// The full id of the commit that `base` means in the repository now.
 pub fn base_commit(repo: &Path, base: &str) -> Result<String, GitError> {

@@ -93,6 +93,17 @@ impl Trees {
         trees
     }
 
+    /// The files that hold limits of memory for us: of our own group and of those above it, but for the root's.
+    pub fn memory_limits(&self) -> Vec<PathBuf> {
+        let v2 = self.v2.iter().map(|tree| (tree, "memory.max"));
+        let v1 = self.v1.get("memory").into_iter().map(|tree| (tree, "memory.limit_in_bytes"));
+        let files = |((mount, own), file): (&(PathBuf, PathBuf), &str)| -> Vec<PathBuf> {
+            let above = own.ancestors().take_while(|group| group != mount);
+            above.filter(|group| group.starts_with(mount)).map(|group| group.join(file)).collect()
+        };
+        v2.chain(v1).flat_map(files).collect()
+    }
+
     /// What is taken.
     pub fn choose(&self, setting: Setting, tries: &impl Try) -> Choice {
         match setting {
@@ -222,6 +233,18 @@ mod tests {
         assert_eq!(trees.choose(Setting::Auto, &host), v2(scope, &[]));
         assert_eq!(trees.choose(Setting::Auto, &Host(vec![])), Choice::None);
         assert_eq!(trees.choose(Setting::V1, &Host(vec![(own, both)])), Choice::None);
+    }
+
+    #[test]
+    fn every_group_above_can_limit_memory() {
+        let files = |mounts, own| Trees::read(mounts, own).memory_limits();
+        let v1 = ["/sys/fs/cgroup/memory/job/1", "/sys/fs/cgroup/memory/job"]
+            .map(|group| Path::new(group).join("memory.limit_in_bytes"));
+        assert_eq!(files(V1, V1_OWN), v1);
+        let v2 = ["/sys/fs/cgroup/system.slice/a.service", "/sys/fs/cgroup/system.slice"]
+            .map(|group| Path::new(group).join("memory.max"));
+        assert_eq!(files(V2, "0::/system.slice/a.service\n"), v2);
+        assert_eq!(files(V2, "0::/\n"), Vec::<PathBuf>::new());
     }
 
     #[test]

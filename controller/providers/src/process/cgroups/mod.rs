@@ -24,6 +24,20 @@ const TRIES: u32 = 10;
 /// Microseconds within which a share of the processors counts.
 const PERIOD: u64 = 100_000;
 
+/// Those of this host; none where they cannot be read.
+fn trees() -> Trees {
+    let read = |path| fs::read_to_string(path).unwrap_or_default();
+    Trees::read(&read("/proc/mounts"), &read("/proc/self/cgroup"))
+}
+
+/// The least of the limits of memory that we are held to ourselves.
+pub fn own_memory_limit() -> Option<u64> {
+    let files = trees().memory_limits();
+    // v2 says `max` where there is none.
+    let limits = files.iter().filter_map(|file| fs::read_to_string(file).ok()?.trim().parse().ok());
+    limits.min()
+}
+
 /// What a group holds its processes to; `None`: no limit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct GroupLimits {
@@ -52,9 +66,7 @@ pub struct Cgroups {
 impl Cgroups {
     /// Looks at this host, and tries. An installation's name is a word.
     pub fn choose(setting: Setting, installation: &str) -> Self {
-        let read = |path| fs::read_to_string(path).unwrap_or_default();
-        let trees = Trees::read(&read("/proc/mounts"), &read("/proc/self/cgroup"));
-        let choice = trees.choose(setting, &Kernel);
+        let choice = trees().choose(setting, &Kernel);
         Self { choice, installation: installation.to_owned() }
     }
 

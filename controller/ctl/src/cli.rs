@@ -75,6 +75,8 @@ See what is there
   doctor       Look at what everything rests on
 
 Work inside an agent or a service
+  verify       Check an agent's work
+  prove        Show that agents are kept apart
   exec         Run a command in an agent's worktree, or in a service
   shell        Open a shell in an agent's worktree
   psql         Open an agent's database, or run one query
@@ -119,6 +121,8 @@ enum Verb {
     #[command(alias = "version")]
     Info(verbs::info::InfoArgs),
     Doctor(verbs::doctor::DoctorArgs),
+    Verify(verbs::verify::VerifyArgs),
+    Prove(verbs::prove::ProveArgs),
     Exec(verbs::exec::ExecArgs),
     Shell(verbs::shell::ShellArgs),
     Psql(verbs::psql::PsqlArgs),
@@ -159,6 +163,8 @@ impl Cli {
             Verb::Env(args) => verbs::env::run(args, &client()?, ui).await,
             Verb::Info(args) => verbs::info::run(args, &client()?, ui).await,
             Verb::Doctor(args) => verbs::doctor::run(args, &client()?, ui).await,
+            Verb::Verify(args) => verbs::verify::run(args, &client()?, ui).await,
+            Verb::Prove(args) => verbs::prove::run(args, &client()?, ui).await,
             Verb::Exec(args) => verbs::exec::run(args, &client()?, ui).await,
             Verb::Shell(args) => verbs::shell::run(args, &client()?, ui).await,
             Verb::Psql(args) => verbs::psql::run(args, &client()?, ui).await,
@@ -228,6 +234,8 @@ mod tests {
           doctor       Look at what everything rests on
 
         Work inside an agent or a service
+          verify       Check an agent's work
+          prove        Show that agents are kept apart
           exec         Run a command in an agent's worktree, or in a service
           shell        Open a shell in an agent's worktree
           psql         Open an agent's database, or run one query

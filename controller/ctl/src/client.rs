@@ -103,6 +103,11 @@ impl ClientError {
         matches!(self, Self::Refused { status, .. } if *status == StatusCode::NOT_FOUND)
     }
 
+    /// Whether what was asked for makes no sense.
+    pub fn is_invalid(&self) -> bool {
+        matches!(self, Self::Refused { status, .. } if *status == StatusCode::UNPROCESSABLE_ENTITY)
+    }
+
     /// Whether the controller went away while it was asked, or is not so far yet, so that asking again may help.
     pub fn is_interruption(&self) -> bool {
         match self {
@@ -210,6 +215,12 @@ impl Client {
     /// Asks for a stream of values, one a line, that goes on for as long as it likes.
     pub async fn follow(&self, path: &str) -> Answer<Lines> {
         let response = self.bounded(self.send(Method::GET, path, None::<&()>)).await?;
+        Ok(Lines::new(response.into_body()))
+    }
+
+    /// Sends something, and is told how far it is: values, one a line, for as long as it takes.
+    pub async fn report(&self, path: &str, body: &impl serde::Serialize) -> Answer<Lines> {
+        let response = self.bounded(self.send(Method::POST, path, Some(body))).await?;
         Ok(Lines::new(response.into_body()))
     }
 

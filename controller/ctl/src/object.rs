@@ -2,8 +2,10 @@
 
 use agent_harness_model::api::Object;
 use agent_harness_model::status::{Condition, ConditionType, Phase, ResourceStatus, Status, Truth};
+use agent_harness_model::verify::Verdict;
+use jiff::Timestamp;
 
-use crate::ui::Tone;
+use crate::ui::{Cell, Tone, age};
 
 /// Whether the status is about what is wanted now.
 pub fn is_current(object: &Object) -> bool {
@@ -70,6 +72,23 @@ pub fn branch(object: &Object) -> String {
         .map(|(branch, _)| branch.to_owned());
     let written = || object.spec.pointer("/worktree/branch")?.as_str().map(str::to_owned);
     seen.or_else(written).filter(|branch| !branch.contains("${")).unwrap_or_default()
+}
+
+/// `pass 3m`: what the last `ctl verify` came to, and how long ago; nothing where there was none.
+pub fn verified(object: &Object, now: Timestamp) -> Cell {
+    let Some(last) = object.status.as_ref().and_then(|status| status.verify.as_ref()) else {
+        return Cell::from("");
+    };
+    Cell::new(verdict_tone(last.status), format!("{} {}", last.status, age(last.started_at, now)))
+}
+
+/// The tone of what a verify came to.
+pub fn verdict_tone(verdict: Verdict) -> Tone {
+    match verdict {
+        Verdict::Pass => Tone::Good,
+        Verdict::Fail | Verdict::Error => Tone::Bad,
+        Verdict::Cancelled => Tone::Busy,
+    }
 }
 
 /// The URL that a person most likely wants to open.

@@ -24,6 +24,7 @@ use crate::retry::Retries;
 use crate::served::ServedError;
 use crate::status_files::{StatusError, StatusFiles};
 use crate::survey::Basis;
+use crate::verify::Verifies;
 use crate::view::View;
 
 /// How an engine is set up.
@@ -47,6 +48,8 @@ pub struct Config {
     pub adopt: bool,
     /// By which control groups processes are held.
     pub cgroups: CgroupSetting,
+    /// How many commands of verifies run at the same time.
+    pub jobs: usize,
 }
 
 impl Config {
@@ -67,6 +70,7 @@ impl Config {
             concurrency: 1024,
             adopt: false,
             cgroups: CgroupSetting::Auto,
+            jobs: std::thread::available_parallelism().map_or(1, usize::from),
         })
     }
 }
@@ -153,6 +157,8 @@ pub struct Core {
     pub news: broadcast::Sender<News>,
     /// What came of restarts.
     pub restarted: broadcast::Sender<Restarted>,
+    /// Runs of verify pipelines.
+    pub verifies: Verifies,
     sources: Mutex<Sources>,
     ledger: Mutex<Ledger>,
     statuses: Mutex<StatusFiles>,
@@ -202,6 +208,7 @@ impl Core {
             steps: CancellationToken::new(),
             news: broadcast::channel(1024).0,
             restarted: broadcast::channel(1024).0,
+            verifies: Verifies::open(&config.state, config.jobs),
             sources: Mutex::new(Sources::new(config.specs.clone(), config.grace)),
             ledger: Mutex::new(Ledger::open(&config.state)?),
             statuses: Mutex::new(StatusFiles::open(&config.state)?),

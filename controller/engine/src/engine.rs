@@ -11,6 +11,7 @@ use agent_harness_model::resolve::Need;
 use agent_harness_model::world::Observed;
 use agent_harness_providers::live::Live;
 use agent_harness_providers::logs::{self, Limits};
+use agent_harness_providers::verify::Verifier;
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -155,6 +156,10 @@ impl<W: World> control::Outside for Hands<W> {
 
     fn live(&self) -> Option<Live> {
         self.0.world.live()
+    }
+
+    fn verifier(&self) -> Option<Verifier> {
+        self.0.world.verifier()
     }
 
     fn down(&self, purge: bool) -> control::Later<Result<(), DownError>> {

@@ -24,6 +24,7 @@ use agent_harness_providers::process::{
 use agent_harness_providers::provider::{Context, Provider, unknown};
 use agent_harness_providers::s3::{ObjectStoreService, S3Provider};
 use agent_harness_providers::setup::{Runner, SetupProvider};
+use agent_harness_providers::verify::Verifier;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio_util::sync::CancellationToken;
@@ -273,6 +274,12 @@ impl World for Host {
         let (engine, supervisor) = (Arc::clone(&self.docker), Arc::clone(&self.supervisor));
         let servers = Arc::clone(&self.providers.servers);
         Some(Live::new(engine, supervisor, servers, self.installation.clone()))
+    }
+
+    fn verifier(&self) -> Option<Verifier> {
+        let (runner, supervisor) = (self.runner.clone(), Arc::clone(&self.supervisor));
+        let (shim, installation) = (self.bin.join("agent-shim"), self.installation.clone());
+        Some(Verifier::new(runner, supervisor, shim, installation))
     }
 
     fn hints(&self) -> UnboundedReceiver<Hint> {

@@ -14,6 +14,7 @@ use agent_harness_providers::setup::records_of;
 
 use crate::facts::chain;
 use crate::ledger::{Ledger, ObjectRecord};
+use crate::verify;
 
 /// Puts the logs of an incarnation that is in the trash now where its successor's do not come.
 pub fn put_aside(state: &Path, record: &ObjectRecord) {
@@ -43,6 +44,7 @@ pub fn forget(state: &Path, ledger: &Ledger, record: &ObjectRecord) {
         warn(fs::remove_dir_all(logs(state, &record.key)));
     }
     warn(fs::remove_dir_all(records_of(&state.join("setup"), &record.key, &record.uid)));
+    warn(verify::forget(state, record));
     let last = !ledger.records().any(|it| it.key == record.key && it.uid != record.uid);
     let mut secrets = own_secrets(&record.key, &record.uid).to_vec();
     if record.key.kind == ObjectKind::Infra && last {
@@ -71,6 +73,7 @@ pub fn clear(state: &Path) {
     for name in [layout::LOGS, layout::EVENTS, layout::STATUS, "setup"] {
         warn(fs::remove_dir_all(state.join(name)));
     }
+    warn(verify::clear(state));
     for name in [layout::PROBLEMS, "specs"] {
         warn(fs::remove_file_if_exists(state.join(name)).map(drop));
     }

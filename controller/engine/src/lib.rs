@@ -31,5 +31,6 @@ pub mod status_files;
 pub mod survey;
 #[cfg(test)]
 mod testing;
+pub mod verify;
 pub mod view;
 pub mod world;

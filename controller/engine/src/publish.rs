@@ -199,7 +199,21 @@ fn speaks_another(core: &Core, key: &ObjectKey, uid: &Uid, any: bool) -> bool {
     })
 }
 
-fn put(core: &Core, view: &View, record: &ObjectRecord, status: Status) {
+/// Tells what a run of a verify pipeline came to.
+pub fn verified(core: &Core, record: &ObjectRecord) {
+    let known =
+        core.statuses().get(&record.key).filter(|it| it.metadata.uid == record.uid).cloned();
+    // Who has no status yet gets one by the first look, with this in it.
+    let Some(mut object) = known else { return };
+    let Some(status) = &mut object.status else { return };
+    status.verify = core.verifies.last(&record.uid);
+    if core.statuses().write(&record.key, object) {
+        tell(core, &core.view(), &record.key);
+    }
+}
+
+fn put(core: &Core, view: &View, record: &ObjectRecord, mut status: Status) {
+    status.verify = core.verifies.last(&record.uid);
     store(core, view, &record.key, object(view, record, Some(status)));
 }
 

@@ -8,6 +8,7 @@ use agent_harness_model::id::{ObjectKey, ResourceId};
 use agent_harness_model::plan::Step;
 use agent_harness_model::world::{ApplyError, Ask, Observed};
 use agent_harness_providers::live::Live;
+use agent_harness_providers::verify::Verifier;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio_util::sync::CancellationToken;
 
@@ -71,6 +72,11 @@ pub trait World: Send + Sync + 'static {
 
     /// What runs, as it is at this moment: for a person who asks. `None`: this world has nothing to tell.
     fn live(&self) -> Option<Live> {
+        None
+    }
+
+    /// Runs what agents' work is verified with. `None`: nothing can be run in this world.
+    fn verifier(&self) -> Option<Verifier> {
         None
     }
 

@@ -13,7 +13,7 @@
 //! | request | body | answer |
 //! |---|---|---|
 //! | `GET /v1/info` | | [`Info`] |
-//! | `GET /v1/doctor` | | `Vec<Check>` |
+//! | `GET /v1/doctor?stack=NAME` | | `Vec<Check>`; with a Stack, also whether there is what it needs |
 //! | `GET /v1/objects?fresh=true` | | `Vec<Object>` |
 //! | `GET /v1/objects/{kind}/{name}?fresh=true&uid=UID` | | [`Object`] |
 //! | `GET /v1/watch` | | stream of [`Object`]; all at first, then each that changed |
@@ -31,6 +31,12 @@
 //! | `GET /v1/objects/infra/{name}/services?cpu=true` | | `Vec<ServiceNow>`; a share of the processors takes a moment |
 //! | `GET /v1/objects/agent/{name}/processes?cpu=true` | | `Vec<ServiceNow>`, one for each process that is enabled |
 //! | `GET /v1/objects/agent/{name}/health` | | `Vec<HealthNow>`; each check is carried out before the answer |
+//! | `POST /v1/prove` | [`ProveRequest`] | `Vec<Proof>`; two agents have tried what they must not be able to do |
+//! | `GET /v1/objects/agent/{name}/belongings` | | [`Belongings`] |
+//! | `POST /v1/remains` | [`Places`] | `Vec<String>`: what is left of an agent that is gone, one line each |
+//! | `POST /v1/objects/agent/{name}/verify` | [`VerifyRequest`] | stream of [`VerifyEvent`]; the run is stopped when nobody reads it |
+//! | `GET /v1/objects/agent/{name}/verify` | | the last `Report` |
+//! | `DELETE /v1/objects/agent/{name}/verify/{run}` | | `true`, unless it has ended; its stream still tells what came of it |
 //! | `GET /v1/objects/agent/{name}/queries?limit=N` | | `Vec<SlowQuery>`, what took longest in all first |
 //! | `POST /v1/objects/infra/{name}/exec/{service}` | stream of [`Frame`] | stream of [`Frame`], ends with the command |
 //! | `GET /v1/events?object=KIND/NAME&follow=true` | | stream of [`Event`], oldest first |
@@ -39,8 +45,10 @@
 mod check;
 mod frame;
 mod health;
+mod prove;
 mod query;
 mod service;
+mod verify;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -53,8 +61,10 @@ use crate::status::Status;
 pub use check::{Check, Verdict};
 pub use frame::{Ended, ExecRequest, Frame, FrameError, Frames, WindowSize};
 pub use health::HealthNow;
+pub use prove::{Belongings, Places, Proof, ProveRequest};
 pub use query::SlowQuery;
 pub use service::ServiceNow;
+pub use verify::{VerifyEvent, VerifyRequest};
 
 /// What went wrong with a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,11 +4,13 @@
 //! wants any more. It is never written to disk: it holds secrets.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::admission::{Amount, Capacity};
 use crate::id::{ObjectKey, ResourceId, Uid};
 use crate::kinds::service::{PostgresConnection, StoreConnection};
 use crate::kinds::{AnyTarget, Need, Place};
+use crate::verify::Pipeline;
 
 /// What is wanted of all objects.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -66,6 +68,8 @@ pub struct DesiredObject {
     pub ports: BTreeMap<String, u16>,
     /// URLs by name, for status and `ctl url`.
     pub urls: BTreeMap<String, String>,
+    /// What its work is verified with, by `ctl verify`.
+    pub verify: Option<Arc<Pipeline>>,
 }
 
 impl DesiredObject {

@@ -1,7 +1,11 @@
 //! How the host stands: what is said of what was looked at. Pure; who looks is the engine.
 
+mod tools;
+
+use crate::admission::Amount;
 use crate::api::Check;
 use crate::bytes::bytes;
+pub use tools::tool;
 
 /// Files and folders that watches of a development server or two take.
 const WATCHES: u64 = 65_536;
@@ -48,6 +52,26 @@ pub fn checks(host: &Host) -> Vec<Check> {
         open_files(host.open_files),
         git(&host.git),
     ]
+}
+
+/// Whether there is room for one more agent that asks for so much.
+pub fn room(host: &Host, asks: Amount) -> Vec<Check> {
+    let fits = |name: &str, asked: u64, free: Option<u64>, fix: &str| {
+        let free = free.filter(|_| asked > 0)?;
+        let message = format!("one more agent asks for {}, {} are free", bytes(asked), bytes(free));
+        Some(if asked > free {
+            Check::problem(name, message, fix)
+        } else {
+            Check::ok(name, message)
+        })
+    };
+    let memory = host.memory.as_ref().ok().map(|(all, given)| all.saturating_sub(*given));
+    let disk = host.disk.as_ref().ok().map(|(_, free)| *free);
+    let less = "ask for less under `requests`, or remove an agent";
+    let memory = fits("memory for an agent", asks.memory, memory, less);
+    let disk =
+        fits("disk for an agent", asks.disk, disk, "make room: `ctl trash` lists what is kept");
+    memory.into_iter().chain(disk).collect()
 }
 
 fn processes(held_by: &str) -> Check {

@@ -20,6 +20,7 @@ pub mod spec;
 pub mod status;
 pub mod template;
 pub mod validate;
+pub mod verify;
 pub mod words;
 
 pub mod world;

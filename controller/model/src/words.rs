@@ -94,7 +94,12 @@ pub fn split(line: &str) -> Result<Line, WordsError> {
         }
     }
     words.extend(word);
-    if words.is_empty() { Err(WordsError::Empty) } else { Ok(Line::Words(words)) }
+    match words.first().map(String::as_str) {
+        None => Err(WordsError::Empty),
+        // `! command` turns its exit code around.
+        Some("!") => Ok(Line::Shell),
+        Some(_) => Ok(Line::Words(words)),
+    }
 }
 
 fn is_expansion(c: char) -> bool {
@@ -253,6 +258,7 @@ mod tests {
             "cd ~",
             "a; b",
             "$(x)",
+            "! a",
         ] {
             assert_eq!(split(line), Ok(Line::Shell), "{line}");
         }

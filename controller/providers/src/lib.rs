@@ -14,9 +14,11 @@ pub mod object_store;
 pub mod postgres;
 pub mod process;
 mod program;
+pub mod prove;
 pub mod provider;
 pub mod s3;
 pub mod service;
 pub mod setup;
+pub mod verify;
 
 pub use agent_harness_model::world::Class;

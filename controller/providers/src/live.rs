@@ -8,12 +8,13 @@ use std::time::{Duration, Instant};
 use agent_harness_model::api::{ServiceNow, SlowQuery};
 use agent_harness_model::desired::Connections;
 use agent_harness_model::id::{Mark, ResourceId};
+use agent_harness_model::kinds::service::PostgresConnection;
 use agent_harness_model::kinds::{Resource, database};
 use futures_util::future::join_all;
 use jiff::Timestamp;
 
 use crate::docker::{Containers, Engine};
-use crate::postgres::{Servers, StatementsError, statements};
+use crate::postgres::{Server, Servers, StatementsError, statements};
 use crate::process::figures::{Table, Usage};
 use crate::process::{Process, ProcessState, Supervisor, described, process_id};
 use crate::provider::within;
@@ -46,6 +47,11 @@ impl Live {
     /// The containers: their output, and commands in them.
     pub fn containers(&self) -> &Containers {
         &self.containers
+    }
+
+    /// A database server, as whoever looks after it sees it.
+    pub fn server(&self, infra: &str, connection: &PostgresConnection) -> Arc<Server> {
+        self.servers.get(infra, connection)
     }
 
     /// By what processes are held, in words.

@@ -79,11 +79,15 @@ pub struct Folder {
     pub limits: BTreeSet<Controller>,
 }
 
+/// Puts the calling process into a group.
+pub fn enter(group: &Path) -> io::Result<()> {
+    write(group, "cgroup.procs", "0")
+}
+
 impl Leaf {
     /// Puts the calling process into it: into all of it that lets it.
     pub fn enter(&self) -> io::Result<()> {
-        let enter = |folder: &Folder| write(&folder.path, "cgroup.procs", "0");
-        self.folders.iter().map(enter).fold(Ok(()), io::Result::and)
+        self.folders.iter().map(|folder| enter(&folder.path)).fold(Ok(()), io::Result::and)
     }
 
     /// Whether a process is in all of it.

@@ -11,7 +11,7 @@ use crate::client::{Client, encode};
 use crate::error::{Exit, Result};
 use crate::lookup::{self, Selector, Word};
 use crate::object;
-use crate::ui::{Cell, Table, Tone, Ui, age};
+use crate::ui::{Cell, Table, Tone, Ui, age, seconds};
 use crate::verbs::events;
 use crate::whose;
 use above::Above;
@@ -88,6 +88,7 @@ fn describe(ui: &mut Ui, object: &Object, services: &Services, happened: &[Event
     ui.table(&facts(ui, object))?;
     let above = Above::of(object);
     if let Some(status) = &object.status {
+        verified(ui, status)?;
         addresses(ui, status)?;
         services.show(ui)?;
         conditions(ui, status, &above)?;
@@ -146,6 +147,34 @@ fn facts(ui: &Ui, object: &Object) -> Table {
 /// `2026-11-24 02:07 UTC`
 fn minute(time: jiff::Timestamp) -> String {
     time.strftime("%Y-%m-%d %H:%M UTC").to_string()
+}
+
+/// What the last `ctl verify` came to.
+fn verified(ui: &mut Ui, status: &Status) -> Result<()> {
+    let Some(last) = &status.verify else { return Ok(()) };
+    section(ui, "Verified")?;
+    let mut table = Table::plain(2).column("").prose();
+    let mut fact = |name: &str, tone, value: String| {
+        if !value.is_empty() {
+            table.row([Cell::new(Tone::Quiet, name), Cell::new(tone, value)]);
+        }
+    };
+    let what = if last.full { ", everything" } else { "" };
+    let took = seconds(std::time::Duration::from_millis(last.duration_ms));
+    let when = age(last.started_at, ui.now());
+    let words = format!("{} in {took}, {when} ago{what}", last.status);
+    fact("Result", object::verdict_tone(last.status), words);
+    let why = [last.stage.as_deref(), last.first_error.as_deref()];
+    fact("Failed", Tone::Plain, why.into_iter().flatten().collect::<Vec<_>>().join(": "));
+    if let Some(receipt) = &last.receipt {
+        let short = |id: &Option<String>| {
+            id.as_deref().map_or_else(String::new, |id| id.get(..12).unwrap_or(id).to_owned())
+        };
+        let dirty = if receipt.dirty { ", with changes that are not committed" } else { "" };
+        fact("Commit", Tone::Plain, format!("{}{dirty}", short(&receipt.commit)));
+        fact("Tree", Tone::Plain, short(&receipt.tree));
+    }
+    Ok(ui.table(&table)?)
 }
 
 /// URLs, and ports that have none.

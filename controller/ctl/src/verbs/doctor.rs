@@ -1,9 +1,10 @@
 //! `ctl doctor`: how the host stands, and what to do about what is not as it should be.
 
 use agent_harness_model::api::{Check, Verdict};
+use agent_harness_model::id::{ObjectKey, ObjectKind};
 
-use crate::client::Client;
-use crate::error::{Exit, Result};
+use crate::client::{Client, encode};
+use crate::error::{Exit, Failure, Result};
 use crate::ui::{Cell, Table, Tone, Ui};
 
 /// Look at what everything rests on
@@ -12,6 +13,9 @@ use crate::ui::{Cell, Table, Tone, Ui};
 /// can be watched. Exit code 0 when nothing is wrong, warnings or not; 1 otherwise.
 #[derive(Debug, clap::Args)]
 pub struct DoctorArgs {
+    /// Also whether it has what agents of a Stack need: stack/NAME
+    #[arg(long = "for", value_name = "STACK")]
+    stack: Option<ObjectKey>,
     /// How to print it
     #[arg(short, long, value_name = "FORMAT")]
     output: Option<Form>,
@@ -24,7 +28,18 @@ enum Form {
 
 /// Carries it out.
 pub async fn run(args: DoctorArgs, client: &Client, ui: &mut Ui) -> Result {
-    let checks = match client.get::<Vec<Check>>("/v1/doctor").await {
+    let path = match &args.stack {
+        None => "/v1/doctor".to_owned(),
+        Some(key) if key.kind == ObjectKind::Stack => {
+            format!("/v1/doctor?stack={}", encode(&key.name))
+        }
+        Some(key) => {
+            return Err(
+                Failure::usage(format!("{key} is no Stack")).hint("name one as `--for stack/NAME`")
+            );
+        }
+    };
+    let checks = match client.get::<Vec<Check>>(&path).await {
         Ok(mut checks) => {
             checks.insert(0, Check::ok("controller", "runs"));
             checks

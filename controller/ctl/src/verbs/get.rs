@@ -97,11 +97,17 @@ fn table(ui: &Ui, objects: &[Object], wide: bool) -> Table {
         table
             .optional("BRANCH")
             .optional("URLS")
+            .optional("VERIFIED")
             .column("AGE")
             .optional("SOURCE")
             .optional("MESSAGE")
     } else {
-        table.dispensable("BRANCH", 12).optional("URL").column("AGE").flexible("MESSAGE", 20)
+        table
+            .dispensable("BRANCH", 12)
+            .optional("URL")
+            .optional("VERIFIED")
+            .column("AGE")
+            .flexible("MESSAGE", 20)
     };
     for object in objects {
         let name = &object.metadata.name;
@@ -123,6 +129,7 @@ fn table(ui: &Ui, objects: &[Object], wide: bool) -> Table {
             Cell::from(object::ready(object)),
             Cell::from(object::branch(object)),
             Cell::new(Tone::Info, urls),
+            object::verified(object, ui.now()),
             Cell::new(Tone::Quiet, age(object.metadata.creation_timestamp, ui.now())),
         ];
         if wide {

@@ -51,6 +51,9 @@ pub struct Folders {
     /// By which control groups processes are held; `none` stands for process groups. `ctl info` shows what came of it
     #[arg(long, value_name = "WHICH", env = "HARNESS_CGROUPS", default_value = "auto")]
     pub cgroups: Cgroups,
+    /// How many commands of `ctl verify` run at the same time, over all agents; the others wait [default: the processors]
+    #[arg(long, value_name = "N", env = "HARNESS_JOBS", value_parser = clap::value_parser!(u16).range(1..))]
+    pub jobs: Option<u16>,
 }
 
 /// By which control groups processes are held.
@@ -121,10 +124,11 @@ pub struct DownArgs {
 impl Folders {
     /// The setup that was asked for.
     pub fn config(self) -> Result<Config, std::process::ExitCode> {
-        let Self { specs, state, adopt, cgroups } = self;
+        let Self { specs, state, adopt, cgroups, jobs } = self;
         let config =
             Config::new(specs, state.folder()?).map_err(|error| super::say::failed(&error))?;
-        Ok(Config { adopt, cgroups: cgroups.into(), ..config })
+        let jobs = jobs.map_or(config.jobs, usize::from);
+        Ok(Config { adopt, cgroups: cgroups.into(), jobs, ..config })
     }
 }
 

@@ -14,6 +14,7 @@ mod leave;
 mod logs;
 mod objects;
 mod processes;
+mod prove;
 mod restart;
 mod services;
 mod socket;
@@ -23,6 +24,7 @@ mod swap;
 mod tests;
 mod trash;
 mod trial;
+mod verify;
 mod written;
 
 use std::future::Future;
@@ -33,6 +35,7 @@ use std::time::Duration;
 use agent_harness_model::desired::Connections;
 use agent_harness_model::world::Observed;
 use agent_harness_providers::live::Live;
+use agent_harness_providers::verify::Verifier;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::middleware::{Next, from_fn_with_state, map_response};
@@ -62,6 +65,11 @@ pub trait Outside: Send + Sync {
 
     /// What runs, as it is at this moment.
     fn live(&self) -> Option<Live> {
+        None
+    }
+
+    /// Runs what agents' work is verified with.
+    fn verifier(&self) -> Option<Verifier> {
         None
     }
 
@@ -105,6 +113,11 @@ fn routes(control: Control) -> Router {
         .route("/v1/objects/{kind}/{name}/processes", get(processes::processes))
         .route("/v1/objects/{kind}/{name}/health", get(processes::health))
         .route("/v1/objects/{kind}/{name}/queries", get(processes::queries))
+        .route("/v1/objects/{kind}/{name}/belongings", get(prove::belongings))
+        .route("/v1/prove", post(prove::apart))
+        .route("/v1/remains", post(prove::remains))
+        .route("/v1/objects/{kind}/{name}/verify", post(verify::begin).get(verify::last))
+        .route("/v1/objects/{kind}/{name}/verify/{run}", delete(verify::stop))
         .route("/v1/objects/{kind}/{name}/exec/{service}", post(exec::exec))
         .route("/v1/objects/{kind}/{name}/logs/{service}", get(logs::stream))
         .route("/v1/apply", post(apply::apply))

@@ -20,7 +20,7 @@ use super::answer::Refusal;
 use crate::core::Progress;
 use crate::publish;
 
-type Lines = mpsc::Sender<Result<Bytes, Infallible>>;
+pub(super) type Lines = mpsc::Sender<Result<Bytes, Infallible>>;
 
 /// `GET /v1/watch`
 pub async fn watch(State(control): State<Control>) -> Response {

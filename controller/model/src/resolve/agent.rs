@@ -9,7 +9,7 @@ use super::context::{Context, needs, plain, text};
 use super::infra::{bucket_desired, postgres_service, store_service};
 use super::stack::{Generation, STEP_TIMEOUT_S, generation, seconds, setup_hash};
 use super::store_key::{OBJECT_STORE, store_key};
-use super::{Effective, Stop, agent_id, effective, names, requests, services, stack, tree};
+use super::{Effective, Stop, agent_id, effective, names, requests, services, stack, tree, verify};
 use crate::desired::Dependency;
 use crate::hash;
 use crate::id::{ObjectKey, ResourceId, ResourceKind, Uid};
@@ -70,6 +70,7 @@ pub(super) fn resolve(cx: &mut Context<'_>, document: &Document) -> Result<(), S
         )?);
     }
     parts.add_processes(cx, &around, &ready)?;
+    cx.object.verify = verify::pipeline(cx, &around, &spec, root)?;
     cx.object.asks = requests::of_agent(&spec);
     cx.object.capacity = requests::capacity(cx.documents, spec.infra.as_deref());
     if own.suspend == Some(true) {

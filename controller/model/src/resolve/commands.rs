@@ -42,16 +42,26 @@ impl Surroundings<'_> {
         cwd: Option<&str>,
         env: &BTreeMap<String, Value>,
     ) -> Result<Command, Stop> {
-        let at = |key: &str| {
-            let mut path = path.to_vec();
-            path.push(key);
-            self.place(&path)
-        };
-        let argv = self.argv(run, || at("run"))?;
+        self.command_at(cx, &[path, &["run"]].concat(), path, run, cwd, env)
+    }
+
+    /// A command that is written at `at`; its `cwd` and `env` are at `path`.
+    pub fn command_at(
+        &self,
+        cx: &mut Context<'_>,
+        at: &[&str],
+        path: &[&str],
+        run: &spec::Command,
+        cwd: Option<&str>,
+        env: &BTreeMap<String, Value>,
+    ) -> Result<Command, Stop> {
+        let argv = self.argv(run, || self.place(at))?;
+        let at = || self.place(&[path, &["cwd"]].concat());
         let cwd = match cwd {
             None => self.root.clone(),
-            Some(cwd) => inside(&self.root, &plain(cwd, self.scope, || at("cwd"))?)
-                .ok_or_else(|| leaves(at("cwd"), cwd))?,
+            Some(cwd) => {
+                inside(&self.root, &plain(cwd, self.scope, at)?).ok_or_else(|| leaves(at(), cwd))?
+            }
         };
         let mut variables = self.env.clone();
         for (name, value) in env {

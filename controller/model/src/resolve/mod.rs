@@ -16,13 +16,14 @@ pub(crate) mod names;
 mod postgres_url;
 mod probes;
 mod processes;
-mod requests;
+pub mod requests;
 mod services;
 mod stack;
 mod store_key;
 #[cfg(test)]
 mod tests;
 pub(crate) mod tree;
+mod verify;
 
 use std::collections::{BTreeMap, BTreeSet};
 

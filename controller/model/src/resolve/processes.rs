@@ -109,6 +109,15 @@ fn milli_cpus(cpus: f64) -> u64 {
     (cpus * 1e3).round() as u64
 }
 
+/// What all processes of an agent may use together.
+pub(super) fn budget(limits: Option<&Limits>) -> process::Budget {
+    limits.map_or_else(process::Budget::default, |all| process::Budget {
+        memory: all.memory.map(|size| size.0),
+        milli_cpus: all.cpus.map(milli_cpus),
+        pids: all.pids,
+    })
+}
+
 /// A process at `path`, which alone listens on `ports`; a probe can be of `all`. `budget` is its agent's.
 pub(super) fn process(
     cx: &mut Context<'_>,
@@ -141,12 +150,7 @@ pub(super) fn process(
         open_files: wanted.open_files,
         nice: wanted.nice,
     };
-    let budget = budget.map(|all| process::Budget {
-        memory: all.memory.map(|size| size.0),
-        milli_cpus: all.cpus.map(milli_cpus),
-        pids: all.pids,
-    });
-    let budget = budget.unwrap_or_default();
+    let budget = self::budget(budget);
     Ok(process::Desired {
         fingerprint: whole_hash(&command, &kept_to(&ports, limits, budget)),
         place,

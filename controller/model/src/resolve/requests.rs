@@ -8,7 +8,7 @@ use crate::spec::{Container, InfraSpec, Size, StackSpec};
 use std::collections::BTreeMap;
 
 /// What an agent asks for: what its spec says, else what it is held to.
-pub(super) fn of_agent(spec: &StackSpec) -> Amount {
+pub fn of_agent(spec: &StackSpec) -> Amount {
     let requests = spec.requests.as_ref();
     let limit = || spec.limits.as_ref().and_then(|limits| limits.memory).map(|it| it.0);
     let processes = || {

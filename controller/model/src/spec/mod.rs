@@ -27,7 +27,9 @@ pub mod source;
 mod stack;
 #[cfg(test)]
 mod tests;
+mod tool;
 mod value;
+mod verify;
 pub mod yaml;
 
 pub use agent::{Agent, AgentSpec};
@@ -49,7 +51,8 @@ pub use process::{AfterCondition, FileWatch, Process, RestartPolicy, Stop};
 pub use quantity::{Duration, FileMode, Size};
 pub use requests::{Capacity, Requests};
 pub use stack::{
-    Bucket, CloneStrategy, Database, DatabaseTemplate, File, Stack, StackSpec, Step, VerifyOnly,
-    VerifyStage, Worktree,
+    Bucket, CloneStrategy, Database, DatabaseTemplate, File, Stack, StackSpec, Step, Worktree,
 };
+pub use tool::Tool;
 pub use value::Value;
+pub use verify::{ProblemMatcher, VerifyOnly, VerifyStage};

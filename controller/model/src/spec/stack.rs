@@ -6,7 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Command, Cors, Duration, FileMode, Limits, Metadata, Ordered, Process, Requests, Value,
+    Command, Cors, Duration, FileMode, Limits, Metadata, Ordered, ProblemMatcher, Process,
+    Requests, Tool, Value, VerifyStage,
 };
 
 /// What the development stack of one agent looks like for one app. Written once; each `Agent` that
@@ -80,11 +81,19 @@ pub struct StackSpec {
     /// Example: `{memory: 2Gi, disk: 5Gi}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requests: Option<Requests>,
-    /// The stages of a check of an agent's work, by name, in the order written. For a later version, which has a
-    /// `ctl verify` to run them; this one only reads them. Default: none. Example:
-    /// `{test: {run: pnpm test}}`.
+    /// Programs of the host that the stack needs, by name: what `ctl doctor --for stack/NAME` looks for. Default: none.
+    /// Example: `{node: {version: ">=20.19", fix: "fnm install 20"}}`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tools: BTreeMap<String, Tool>,
+    /// The stages of a check of an agent's work, by name, in the order written: what `ctl verify` runs. Default: none.
+    /// Example: `{test: {run: pnpm test}}`.
     #[serde(default, skip_serializing_if = "Ordered::is_empty")]
     pub verify: Ordered<VerifyStage>,
+    /// How problems are found in what commands of `verify` print, by name, beside those that are known: `tsc`, `eslint`,
+    /// `jest`, `vitest`, `cargo`, `pytest`, `go` and compilers alike. Default: none. Example:
+    /// `{mylint: {lines: ["^(?<file>\\S+) line (?<line>\\d+): (?<message>.+)$"]}}`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub problem_matchers: BTreeMap<String, ProblemMatcher>,
 }
 
 impl Default for StackSpec {
@@ -103,7 +112,9 @@ impl Default for StackSpec {
             processes: BTreeMap::new(),
             limits: None,
             requests: None,
+            tools: BTreeMap::new(),
             verify: Ordered::default(),
+            problem_matchers: BTreeMap::new(),
         }
     }
 }
@@ -277,37 +288,4 @@ pub struct Step {
     /// one; `[]` waits for none. Example: `[install]`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<Vec<String>>,
-}
-
-/// A stage of the verify pipeline, for a later version. Exactly one of `run` and `parallel`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct VerifyStage {
-    /// The command of the stage. Example: `pnpm test`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub run: Option<Command>,
-    /// Commands of the stage that run at the same time, by name. Example:
-    /// `{common: pnpm -F common typecheck, backend: pnpm -F backend typecheck}`.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub parallel: BTreeMap<String, Command>,
-    /// The folder to run in, relative to the worktree. Default: the worktree itself.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cwd: Option<String>,
-    /// Environment beside the Stack's `env`: text or `{secret: NAME}`. Default: none.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub env: BTreeMap<String, Value>,
-    /// `full` leaves the stage to runs of everything. Default: it belongs to every run.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub only: Option<VerifyOnly>,
-    /// How long the stage may take. Default: `30m`. Example: `1h`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub timeout: Option<Duration>,
-}
-
-/// Which runs of the pipeline a stage belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub enum VerifyOnly {
-    /// Only those of everything.
-    Full,
 }

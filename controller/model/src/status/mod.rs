@@ -16,6 +16,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::id::ResourceKind;
+use crate::verify::Summary;
 
 pub use outcome::{Outcome, status, unresolved};
 
@@ -38,6 +39,9 @@ pub struct Status {
     /// Every resource, by `kind/name`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub resources: BTreeMap<String, ResourceStatus>,
+    /// What the last `ctl verify` of this incarnation came to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verify: Option<Summary>,
 }
 
 impl Status {

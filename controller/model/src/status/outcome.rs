@@ -110,6 +110,7 @@ pub fn status(outcome: &Outcome<'_>, previous: Option<&Status>, now: Timestamp) 
         urls: object.urls.clone(),
         ports: object.ports.clone(),
         resources,
+        verify: None,
     }
 }
 
@@ -189,5 +190,6 @@ pub fn unresolved(
         urls: previous.map(|status| status.urls.clone()).unwrap_or_default(),
         ports: previous.map(|status| status.ports.clone()).unwrap_or_default(),
         resources: previous.map(|status| status.resources.clone()).unwrap_or_default(),
+        verify: None,
     }
 }

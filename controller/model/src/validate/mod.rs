@@ -18,6 +18,8 @@ mod probe;
 mod stack;
 #[cfg(test)]
 mod tests;
+mod tools;
+mod verify;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -1,5 +1,7 @@
 //! The checks of a process.
 
+use regex::Regex;
+
 use super::lint::Lint;
 use crate::spec::{Probe, Process, Value};
 
@@ -42,7 +44,14 @@ pub(super) fn check_all(
     }
 }
 
-fn check(lint: &mut Lint<'_>, path: &[&str], probe: &Probe, ports_at: &[&str], ports: &[&str]) {
+/// One check at a path. Its port is one of the group `ports_at`: `ports`.
+pub(super) fn check(
+    lint: &mut Lint<'_>,
+    path: &[&str],
+    probe: &Probe,
+    ports_at: &[&str],
+    ports: &[&str],
+) {
     lint.exactly_one(path, &["http", "tcp", "exec", "log"]);
     let at = |rest: &[&'static str]| [path, rest].concat();
     for (key, time) in [
@@ -90,16 +99,25 @@ fn check(lint: &mut Lint<'_>, path: &[&str], probe: &Probe, ports_at: &[&str], p
     if let Some(exec) = &probe.exec {
         lint.command(&at(&["exec", "command"]), &exec.command);
     }
-    if let Some(log) = &probe.log
-        && let Err(error) = regex::Regex::new(&log.line)
-    {
-        // The last line says what is wrong, those before it where.
-        let error = error.to_string();
-        let what = error.lines().last().unwrap_or_default().trim_start_matches("error: ");
-        lint.value(
-            &at(&["log", "line"]),
-            format!("{:?} is no regular expression: {what}", log.line),
-            "put a backslash before `(`, `[`, `*`, `+`, `?` and `.` that are meant as they are",
-        );
+    if let Some(log) = &probe.log {
+        regular_expression(lint, &at(&["log", "line"]), &log.line);
+    }
+}
+
+/// A regular expression at a path; `None` when it is none.
+pub(super) fn regular_expression(lint: &mut Lint<'_>, path: &[&str], text: &str) -> Option<Regex> {
+    match Regex::new(text) {
+        Ok(found) => Some(found),
+        Err(error) => {
+            // The last line says what is wrong, those before it where.
+            let error = error.to_string();
+            let what = error.lines().last().unwrap_or_default().trim_start_matches("error: ");
+            lint.value(
+                path,
+                format!("{text:?} is no regular expression: {what}"),
+                "put a backslash before `(`, `[`, `*`, `+`, `?` and `.` that are meant as they are",
+            );
+            None
+        }
     }
 }

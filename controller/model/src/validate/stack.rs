@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::lint::{Lint, cycle};
-use super::{branch, files, limits, probe};
+use super::{branch, files, limits, probe, tools, verify};
 use crate::resolve::names::begins_at_root;
 use crate::resolve::tree;
 use crate::spec::diagnostic::Diagnostic;
@@ -88,7 +88,8 @@ pub(super) fn check_spec(lint: &mut Lint<'_>, spec: &StackSpec) {
     if let Some(all) = &spec.limits {
         limits::check(lint, &["limits"], all.memory, all.cpus);
     }
-    check_verify(lint, spec);
+    tools::check(lint, spec);
+    verify::check(lint, spec);
 }
 
 fn check_database(lint: &mut Lint<'_>, spec: &StackSpec) {
@@ -301,24 +302,6 @@ fn check_processes(lint: &mut Lint<'_>, spec: &StackSpec) {
     };
     if let Some(found) = cycle(names, after) {
         circle(lint, &["processes", found[0], "after"], "processes", &found);
-    }
-}
-
-fn check_verify(lint: &mut Lint<'_>, spec: &StackSpec) {
-    for (name, stage) in spec.verify.iter() {
-        lint.name(&["verify", name], "a stage");
-        lint.exactly_one(&["verify", name], &["run", "parallel"]);
-        if let Some(run) = &stage.run {
-            lint.command(&["verify", name, "run"], run);
-        }
-        for (part, command) in &stage.parallel {
-            lint.name(&["verify", name, "parallel", part], "a command");
-            lint.command(&["verify", name, "parallel", part], command);
-        }
-        lint.env(&["verify", name, "env"], &stage.env);
-        if let Some(cwd) = &stage.cwd {
-            lint.below(&["verify", name, "cwd"], cwd);
-        }
     }
 }
 

@@ -19,6 +19,7 @@ mod lock;
 mod observe;
 pub(crate) mod occupants;
 mod purge;
+pub mod receipt;
 pub(crate) mod repo;
 mod shelve;
 mod spot;

@@ -26,6 +26,7 @@ mod template;
 
 pub use error::PgError;
 pub use provider::{PostgresProvider, RunStep, StepFuture};
-pub use server::Servers;
+pub use server::{Server, Servers};
 pub use service::{PostgresService, Report};
+pub(crate) use sql::literal;
 pub use statements::StatementsError;

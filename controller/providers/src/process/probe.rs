@@ -36,7 +36,8 @@ pub struct Run {
 /// Looks at one run of a process.
 pub struct Looker {
     label: Label,
-    lines: log::Lines,
+    /// `None`: it is no run of a process that is looked at.
+    lines: Option<log::Lines>,
     mask: Mask,
 }
 
@@ -44,7 +45,12 @@ impl Looker {
     /// For this run; nothing is looked at yet. What its checks find is told without what `mask` knows.
     pub fn new(id: &ProcessId, run: &Run, mask: Mask) -> Self {
         let label = Label { mark: run.mark.clone(), step: format!("probe {id}") };
-        Self { label, lines: log::Lines::new(run), mask }
+        Self { label, lines: Some(log::Lines::new(run)), mask }
+    }
+
+    /// For whatever listens: no run of a process that is known.
+    pub fn of_anything(label: Label, mask: Mask) -> Self {
+        Self { label, lines: None, mask }
     }
 
     /// One look, which may take as long as `patience`. An error says in words what was found instead; nothing of a
@@ -55,7 +61,10 @@ impl Looker {
             match check {
                 Check::Http(want) => http::check(want).await,
                 Check::Tcp { port } => http::connect(*port).await.map(drop),
-                Check::Log { line } => self.lines.look(line).await,
+                Check::Log { line } => match &mut self.lines {
+                    Some(lines) => lines.look(line).await,
+                    None => Err("there is no process whose output could be looked at".to_owned()),
+                },
                 // It ends what it started when its time is over, and so keeps the time itself.
                 Check::Exec(command) => match exec::run(command, &self.label, patience).await {
                     Some(done) => done,

@@ -11,6 +11,7 @@ use agent_harness_shim::logs::{RUNS, rotated};
 use agent_harness_shim::timestamp;
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
 
+use super::runner::Heard;
 use crate::fs::{self, FsError};
 
 /// A log that is larger at the start of a run is put aside.
@@ -95,18 +96,25 @@ impl Log {
         Ok(())
     }
 
-    /// Writes what a stream says, until it ends.
+    /// Writes what a stream says, until it ends; `heard` hears it, too.
     pub async fn follow(
         &self,
         stream: &'static str,
         source: impl AsyncRead + Unpin,
+        heard: Option<&Heard<'_>>,
     ) -> io::Result<()> {
+        let write = |part, line: &[u8]| {
+            if let Some(heard) = heard {
+                heard(line);
+            }
+            self.write(stream, part, line)
+        };
         let mut reader = BufReader::with_capacity(LINE_LIMIT, source);
         let mut line: Vec<u8> = Vec::new();
         loop {
             let chunk = reader.fill_buf().await?;
             if chunk.is_empty() {
-                return if line.is_empty() { Ok(()) } else { self.write(stream, 'F', &line) };
+                return if line.is_empty() { Ok(()) } else { write('F', &line) };
             }
             let room = LINE_LIMIT - line.len();
             let end = chunk.iter().take(room).position(|byte| *byte == b'\n');
@@ -114,10 +122,10 @@ impl Log {
             line.extend_from_slice(chunk.get(..taken).unwrap_or_default());
             reader.consume(taken + usize::from(end.is_some()));
             if end.is_some() {
-                self.write(stream, 'F', &line)?;
+                write('F', &line)?;
                 line.clear();
             } else if line.len() == LINE_LIMIT {
-                self.write(stream, 'P', &line)?;
+                write('P', &line)?;
                 line.clear();
             }
         }

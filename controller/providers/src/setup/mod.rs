@@ -24,7 +24,7 @@ pub use error::RunError;
 pub(crate) use group::{Group, end_of};
 pub use leftovers::STEP_VARIABLE;
 pub(crate) use leftovers::Whose;
-pub use runner::{Job, Runner, records_of, run_build_step};
+pub use runner::{Ended, Heard, Job, Runner, Why, how, records_of, run_build_step};
 
 use crate::fs;
 use crate::provider::{Context, Provider, unknown, wrong_kind};
@@ -44,7 +44,9 @@ impl SetupProvider {
     }
 
     fn record(&self, id: &ResourceId) -> PathBuf {
-        self.runner.folder_of(id).join(format!("{}.json", runner::file_name(&id.name)))
+        self.runner
+            .folder_of(&id.owner, &id.uid)
+            .join(format!("{}.json", runner::file_name(&id.name)))
     }
 
     fn last(&self, id: &ResourceId) -> Result<Option<Run>, RunError> {
@@ -55,7 +57,7 @@ impl SetupProvider {
 
     fn note(&self, id: &ResourceId, run: &Run) -> Result<(), RunError> {
         let path = self.record(id);
-        fs::create_dir_all(self.runner.folder_of(id), 0o700)?;
+        fs::create_dir_all(self.runner.folder_of(&id.owner, &id.uid), 0o700)?;
         let text = serde_json::to_vec_pretty(run)
             .map_err(|source| RunError::Record { path: path.clone(), source })?;
         Ok(fs::write_atomic(path, text, 0o600)?)
@@ -103,9 +105,13 @@ impl SetupProvider {
         };
         self.note(id, &record(false, "an interruption"))?;
         let job = Job {
-            resource: id,
+            owner: &id.owner,
+            uid: &id.uid,
+            kind: id.kind.as_str(),
             name: &id.name,
             command: &want.command,
+            launcher: &[],
+            heard: None,
             env: std::collections::BTreeMap::new(),
             timeout: Duration::from_secs(want.timeout_s),
             stop,

@@ -5,6 +5,7 @@
 //! that the command inherits, and a second look before each run, hold that even if one was overlooked.
 
 use std::collections::{BTreeMap, HashSet};
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
 use std::os::unix::process::ExitStatusExt as _;
@@ -19,7 +20,7 @@ use agent_harness_model::kinds::template::BuildStep;
 use agent_harness_model::secret::Text;
 use agent_harness_model::world::ApplyError;
 use agent_harness_shim::tree::MARK_VARIABLE;
-use agent_harness_shim::{logs, signals};
+use agent_harness_shim::{identity, logs, signals};
 use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::process::Signal;
 use tokio::signal::unix::{SignalKind, signal};
@@ -56,20 +57,44 @@ pub struct Runner {
     running: Arc<Mutex<HashSet<PathBuf>>>,
 }
 
+/// Hears each line that a command prints, as it is printed; a line that is too long comes in parts.
+pub type Heard<'a> = dyn Fn(&[u8]) + Send + Sync + 'a;
+
 /// What is to be run.
 pub struct Job<'a> {
-    /// For what.
-    pub resource: &'a ResourceId,
-    /// Name of the log, and of the step within the resource's owner.
+    /// For whom.
+    pub owner: &'a ObjectKey,
+    /// For which incarnation.
+    pub uid: &'a Uid,
+    /// The folder of its log: `setup`, `template`, `verify`.
+    pub kind: &'a str,
+    /// Name of the log, and of the step within its owner and kind.
     pub name: &'a str,
     /// What is run.
     pub command: &'a Command,
+    /// Words before those of the command: a program that becomes the command.
+    pub launcher: &'a [OsString],
+    /// Hears what it prints.
+    pub heard: Option<&'a Heard<'a>>,
     /// More variables; they win over the command's own.
     pub env: BTreeMap<String, Text>,
     /// Then it is stopped and counts as failed.
     pub timeout: Duration,
     /// It is stopped when this is cancelled.
     pub stop: &'a CancellationToken,
+}
+
+/// How a command ended, whatever came of it.
+#[derive(Debug)]
+pub struct Ended {
+    /// Why it is over.
+    pub why: Why,
+    /// As the system tells it.
+    pub status: ExitStatus,
+    /// The last lines that it printed, without secrets.
+    pub lines: Vec<String>,
+    /// Where all of them are.
+    pub log: PathBuf,
 }
 
 impl Runner {
@@ -106,26 +131,40 @@ impl Runner {
         Ok(runner)
     }
 
-    /// Where a resource's owner has its records.
-    pub(super) fn folder_of(&self, resource: &ResourceId) -> PathBuf {
-        records_of(&self.folder, &resource.owner, &resource.uid)
+    /// Where an incarnation has its records.
+    pub(super) fn folder_of(&self, owner: &ObjectKey, uid: &Uid) -> PathBuf {
+        records_of(&self.folder, owner, uid)
     }
 
-    /// Runs a command to its end.
+    /// Runs a command to its end, which has to be a good one.
     pub async fn run(&self, job: &Job<'_>) -> Result<(), RunError> {
         let line = job.command.line();
-        let folder = self.folder_of(job.resource);
+        let Ended { why, status, lines, log } = self.run_to_end(job).await?;
+        match why {
+            Why::Exited if status.success() => Ok(()),
+            Why::Exited => Err(RunError::Failed { line, how: how(status), lines, log }),
+            Why::TimedOut => {
+                let how = timed_out(job.timeout);
+                Err(RunError::TimedOut { line, how, lines, log })
+            }
+            Why::Cancelled => Err(RunError::Cancelled { line }),
+            Why::Unwanted => Err(RunError::Unwanted { line }),
+        }
+    }
+
+    /// Runs a command to its end, whatever that is. An error: it could not be run.
+    pub async fn run_to_end(&self, job: &Job<'_>) -> Result<Ended, RunError> {
+        let line = job.command.line();
+        let folder = self.folder_of(job.owner, job.uid);
         fs::create_dir_all(&folder, 0o700)?;
-        let slot = folder.join(format!("{}.{}", job.resource.kind, file_name(job.name)));
+        let slot = folder.join(format!("{}.{}", job.kind, file_name(job.name)));
         let _running = Running::enter(&self.running, &slot)
             .ok_or_else(|| RunError::Running { line: line.clone() })?;
-        let mark = Mark { installation: self.installation.clone(), uid: job.resource.uid.clone() };
-        let step = format!("{} {}/{}", job.resource.owner, job.resource.kind, job.name);
+        let mark = Mark { installation: self.installation.clone(), uid: job.uid.clone() };
+        let step = format!("{} {}/{}", job.owner, job.kind, job.name);
         let whose = Whose::step(mark.to_string(), step.clone());
         let lock = alone(&lock_of(&slot), &whose, &line).await?;
-        let kind = job.resource.kind.as_str();
-        let path =
-            logs::path(&self.log_root, &job.resource.owner.slug(), kind, &file_name(job.name));
+        let path = logs::path(&self.log_root, &job.owner.slug(), job.kind, &file_name(job.name));
         let log = Log::open(&path)?;
         self.carry_out(job, &line, &log, &whose, (&mark, &step), &lock).await
     }
@@ -138,9 +177,13 @@ impl Runner {
         whose: &Whose,
         (mark, step): (&Mark, &str),
         lock: &File,
-    ) -> Result<(), RunError> {
+    ) -> Result<Ended, RunError> {
         let system = |what| move |source| RunError::System { what, line: line.to_owned(), source };
-        let Some((program, arguments)) = job.command.argv.split_first() else { return Ok(()) };
+        let words = job.launcher.iter().map(OsString::as_os_str);
+        let mut words = words.chain(job.command.argv.iter().map(OsStr::new));
+        let Some(program) = words.next() else {
+            return Err(system("run")(io::Error::other("there is no command")));
+        };
         if !job.command.cwd.is_dir() {
             let folder = job.command.cwd.clone();
             return Err(RunError::NoFolder { line: line.to_owned(), folder });
@@ -150,7 +193,7 @@ impl Runner {
         // Before the start, or the end could be missed.
         let mut children = signal(SignalKind::child()).map_err(system("wait for"))?;
         let mut child = tokio::process::Command::new(program)
-            .args(arguments)
+            .args(words)
             .current_dir(&job.command.cwd)
             .env_clear()
             .envs(env.map(|(name, value)| (name, value.reveal())))
@@ -164,22 +207,28 @@ impl Runner {
             .spawn()
             .map_err(|source| RunError::Start {
                 line: line.to_owned(),
-                program: program.clone(),
+                program: program.to_string_lossy().into_owned(),
                 source,
             })?;
         let mut group = Group::of(&child);
+        let mut whose = whose.clone();
+        if let Some(pid) = group.pid() {
+            // Nothing of this run is older, and all of `/proc` is much to read.
+            let first = identity::of(pid.as_raw_pid()).map_err(system("look at"))?;
+            whose = whose.since(first);
+        }
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
         let ended = CancellationToken::new();
         let follow = async {
             let out = async {
                 match stdout {
-                    Some(stdout) => log.follow("stdout", stdout).await,
+                    Some(stdout) => log.follow("stdout", stdout, job.heard).await,
                     None => Ok(()),
                 }
             };
             let err = async {
                 match stderr {
-                    Some(stderr) => log.follow("stderr", stderr).await,
+                    Some(stderr) => log.follow("stderr", stderr, job.heard).await,
                     None => Ok(()),
                 }
             };
@@ -221,21 +270,14 @@ impl Runner {
         let (why, status) = end?;
         let how = match why {
             Why::Exited => how(status),
-            Why::TimedOut => format!("timed out after {}", in_words(job.timeout)),
+            Why::TimedOut => timed_out(job.timeout),
             Why::Cancelled => "was stopped with the controller".to_owned(),
             Why::Unwanted => "was stopped, because something else is wanted by now".to_owned(),
         };
         followed.and_then(|()| log.note(&how)).map_err(system("log the output of"))?;
         let mask = Mask::of(job.command.env.values().chain(job.env.values()));
         let lines = log.last_lines().iter().map(|line| mask.apply(line)).collect();
-        let (line, log) = (line.to_owned(), log.path.clone());
-        match why {
-            Why::Exited if status.success() => Ok(()),
-            Why::Exited => Err(RunError::Failed { line, how, lines, log }),
-            Why::TimedOut => Err(RunError::TimedOut { line, how, lines, log }),
-            Why::Cancelled => Err(RunError::Cancelled { line }),
-            Why::Unwanted => Err(RunError::Unwanted { line }),
-        }
+        Ok(Ended { why, status, lines, log: log.path.clone() })
     }
 }
 
@@ -248,7 +290,18 @@ pub async fn run_build_step(
     stop: &CancellationToken,
 ) -> Result<(), RunError> {
     let timeout = Duration::from_secs(step.timeout_s);
-    let job = Job { resource, name: &step.name, command: &step.command, env, timeout, stop };
+    let job = Job {
+        owner: &resource.owner,
+        uid: &resource.uid,
+        kind: resource.kind.as_str(),
+        name: &step.name,
+        command: &step.command,
+        launcher: &[],
+        heard: None,
+        env,
+        timeout,
+        stop,
+    };
     runner.run(&job).await
 }
 
@@ -267,11 +320,15 @@ impl RunStep for Runner {
 }
 
 /// Why a run is over.
-#[derive(Clone, Copy)]
-enum Why {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// It ended by itself.
     Exited,
+    /// It took too long.
     TimedOut,
+    /// The controller stops.
     Cancelled,
+    /// Nobody wants it any more.
     Unwanted,
 }
 
@@ -330,7 +387,12 @@ fn lock_of(slot: &Path) -> PathBuf {
     path.into()
 }
 
-fn how(status: ExitStatus) -> String {
+fn timed_out(after: Duration) -> String {
+    format!("timed out after {}", in_words(after))
+}
+
+/// How a process ended, in words.
+pub fn how(status: ExitStatus) -> String {
     match (status.code(), status.signal()) {
         (Some(code), _) => format!("exit code {code}"),
         (None, Some(number)) => format!("signal {}", signals::name(number)),

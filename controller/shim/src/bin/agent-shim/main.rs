@@ -1,10 +1,12 @@
-//! `agent-shim RUN_FOLDER`: holds one process, writes its log, records its exit.
+//! `agent-shim RUN_FOLDER`: holds one process, writes its log, records its exit. (What `--enter` does instead, says
+//! `enter.rs`.)
 //!
 //! One thread, one poll loop, no runtime. What to run is in the run folder's `launch.json`; the
 //! protocol is described in `agent_harness_shim::protocol`. Whether to start, stop or restart
 //! anything is the controller's decision, never the shim's.
 
 mod budget;
+mod enter;
 mod hold;
 mod refused;
 mod sink;
@@ -24,10 +26,15 @@ use rustix::fs::{FlockOperation, Mode, OFlags};
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1);
-    let (Some(run), None) = (arguments.next(), arguments.next()) else {
+    let first = arguments.next();
+    if first.as_ref().is_some_and(|word| word == "--enter") {
+        return enter::become_program(arguments);
+    }
+    let (Some(run), None) = (first, arguments.next()) else {
         let _ = io::stderr().write_all(
             b"agent-shim holds one process for the controller, which starts it.\n\
-              usage: agent-shim RUN_FOLDER < RUN_FOLDER/lock\n",
+              usage: agent-shim RUN_FOLDER < RUN_FOLDER/lock\n\
+              or:    agent-shim --enter CGROUP... -- PROGRAM ARGUMENT...\n",
         );
         return ExitCode::from(2);
     };

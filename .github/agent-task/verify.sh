@@ -18,7 +18,7 @@ case "$code:$status" in
     exit 1
     ;;
   3:*)
-    outcome broken 'the stack was not ready in time to be verified'
+    outcome broken "\`ctl verify\` could not be run: $(grep '^error' "$TASK_DIR/verify.log" || tail -n 1 -- "$TASK_DIR/verify.log")"
     exit 1
     ;;
   *)

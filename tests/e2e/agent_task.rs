@@ -360,7 +360,7 @@ fn whatever_becomes_of_a_task_the_issue_is_told() {
         (&[("CLAUDE_DOES", "error")], "    it failed with exit code 1"),
         (&[("CLAUDE_DOES", "hang"), ("AGENT_SECONDS", "1")], "    it was not through after 1 s"),
         (&[("CLAUDE_DOES", "leak")], "    a commit of the agent holds the key of its model"),
-        (&[("VERIFY_CODE", "3"), ("VERIFY_SAYS", "")], "    the stack was not ready in time"),
+        (&[("VERIFY_CODE", "3"), ("VERIFY_SAYS", "")], "    `ctl verify` could not be run: words"),
         (&[("VERIFY_CODE", "0"), ("VERIFY_SAYS", "x")], "    `ctl verify` gave no verdict"),
         (&[("VERIFY_CODE", "1")], "    `ctl verify` gave no verdict"),
     ];
@@ -378,7 +378,9 @@ fn whatever_becomes_of_a_task_the_issue_is_told() {
         let has_work = task.file("work.bundle").exists();
         assert_eq!(
             has_work,
-            says.contains("not through") || says.contains("verd") || says.contains("not ready"),
+            says.contains("not through")
+                || says.contains("verd")
+                || says.contains("could not be run"),
             "{acts:?}"
         );
         assert!(!is_leak || !has_work);

@@ -18,7 +18,8 @@ case "$code:$status" in
     exit 1
     ;;
   3:*)
-    outcome broken "\`ctl verify\` could not be run: $(grep '^error' "$TASK_DIR/verify.log" || tail -n 1 -- "$TASK_DIR/verify.log")"
+    why="$(jq -r '.error // first(.stages[].first_error // empty)' "$TASK_DIR/verify.json" 2>/dev/null || true)"
+    outcome broken "\`ctl verify\` could not be run: ${why:-$(tail -n 1 -- "$TASK_DIR/verify.log")}"
     exit 1
     ;;
   *)

@@ -353,7 +353,7 @@ fn whatever_becomes_of_a_task_the_issue_is_told() {
     task.nothing_was_run();
 
     // The same for whatever else goes wrong: what happens, and what the comment says of it.
-    let table: [(&[(&'static str, &str)], &str); 9] = [
+    let table: [(&[(&'static str, &str)], &str); 10] = [
         (&[("CLAUDE_DOES", "nothing")], "The agent ended without a change"),
         (&[("CLAUDE_DOES", "kill")], "    it was ended by signal 9"),
         (&[("CLAUDE_DOES", "print")], "    it failed with exit code 3"),
@@ -361,6 +361,13 @@ fn whatever_becomes_of_a_task_the_issue_is_told() {
         (&[("CLAUDE_DOES", "hang"), ("AGENT_SECONDS", "1")], "    it was not through after 1 s"),
         (&[("CLAUDE_DOES", "leak")], "    a commit of the agent holds the key of its model"),
         (&[("VERIFY_CODE", "3"), ("VERIFY_SAYS", "")], "    `ctl verify` could not be run: words"),
+        (
+            &[
+                ("VERIFY_CODE", "3"),
+                ("VERIFY_SAYS", r#"{"status": "error", "stages": [], "error": "no tree"}"#),
+            ],
+            "    `ctl verify` could not be run: no tree",
+        ),
         (&[("VERIFY_CODE", "0"), ("VERIFY_SAYS", "x")], "    `ctl verify` gave no verdict"),
         (&[("VERIFY_CODE", "1")], "    `ctl verify` gave no verdict"),
     ];

@@ -218,13 +218,11 @@ impl Task {
 
     /// All that the scripts printed.
     fn said(&self) -> String {
-        let mut said = String::new();
-        for step in steps() {
+        let one = |step: Step| {
             let path = self.site.folder().join(format!("{}.said", step.script));
-            said +=
-                &format!("--- {}\n{}", step.script, fs::read_to_string(path).unwrap_or_default());
-        }
-        said
+            format!("--- {}\n{}", step.script, fs::read_to_string(path).unwrap_or_default())
+        };
+        steps().into_iter().map(one).collect()
     }
 
     /// Nothing of what the issue says was run.

@@ -431,6 +431,9 @@ impl Site {
             let _ = child.kill();
             let _ = child.wait();
         }
+        if !self.state().exists() {
+            return; // nothing was begun
+        }
         let down = self.controller().args(["down", "--purge", "--yes"]).output().unwrap();
         assert!(
             down.status.success() || std::thread::panicking(),

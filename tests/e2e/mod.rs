@@ -2,6 +2,7 @@
 //! nothing pretended.
 
 mod admission;
+mod agent_task;
 mod agents;
 mod bad_input;
 mod containers;
@@ -12,10 +13,12 @@ mod ends;
 mod exchange;
 mod external;
 mod faults;
+mod forge;
 mod generations;
 mod harness;
 mod host;
 mod isolation;
+mod justfile;
 mod life;
 mod limits;
 mod prove;

@@ -5,6 +5,7 @@ mod admission;
 mod agents;
 mod bad_input;
 mod containers;
+mod db;
 mod docker;
 mod drift;
 mod edits;

@@ -197,6 +197,7 @@ pub fn agent(name: &str, phase: Phase, message: &str) -> Object {
             ]
             .map(|(name, state)| (name.to_owned(), state))
             .into(),
+            generations: Vec::new(),
         }),
         outdated: false,
     }

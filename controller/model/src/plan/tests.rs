@@ -16,6 +16,7 @@ use crate::secret::Secret;
 use crate::world::Seen;
 
 mod ended;
+mod lives;
 mod room;
 
 fn id(kind: ResourceKind, name: &str) -> ResourceId {
@@ -73,11 +74,17 @@ fn object() -> DesiredObject {
         exclude: Vec::new(),
     }));
     let db_want = Resource::Database(Arc::new(database::Desired {
-        place: database::Place { infra: "i".into(), database: "db".into(), role: "db".into() },
+        place: database::Place {
+            infra: "i".into(),
+            database: "db".into(),
+            role: "db".into(),
+            kept: None,
+        },
         fingerprint: "d".into(),
         password: Secret::new("x"),
         template: None,
         strategy: database::Strategy::Auto,
+        life: None,
     }));
     let fix_want = Resource::Setup(Arc::new(setup::Desired {
         place: setup::Place { root: "/t".into() },
@@ -142,7 +149,7 @@ fn live_tree() -> Have {
 }
 
 fn live_db() -> Have {
-    Have::Database(database::Observed::Live { generation: None, role_ok: true })
+    Have::Database(database::Observed::Live { generation: None, life: None, role_ok: true })
 }
 
 fn fixed() -> Have {

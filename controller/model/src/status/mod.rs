@@ -38,6 +38,9 @@ pub struct Status {
     /// Every resource, by `kind/name`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub resources: BTreeMap<String, ResourceStatus>,
+    /// Of a Stack: the generations of its template, without what only a look at the server tells. In no status file.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub generations: Vec<crate::api::Generation>,
 }
 
 impl Status {

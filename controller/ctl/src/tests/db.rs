@@ -1,0 +1,164 @@
+//! What becomes of an agent's database and of a Stack's template at a person's word.
+
+use agent_harness_model::api::{Generation, GenerationState, KeptDatabase, Rebuilt, Replaced};
+use agent_harness_model::id::ObjectKey;
+use agent_harness_model::status::Phase;
+
+use super::{looking, world};
+use crate::testing::{Asked, Ctl, agent};
+
+fn at(text: &str) -> jiff::Timestamp {
+    text.parse().unwrap()
+}
+
+fn kept() -> Vec<KeptDatabase> {
+    let reset = KeptDatabase {
+        name: "reset-20261124-100000".into(),
+        at: at("2026-11-24T10:00:00Z"),
+        until: Some(at("2026-11-25T10:00:00Z")),
+        generation: Some("1-1f3a9c0d".into()),
+        size: Some(39 << 20),
+    };
+    let saved = KeptDatabase {
+        name: "before-fix".into(),
+        at: at("2026-11-24T11:00:00Z"),
+        until: None,
+        size: None,
+        ..reset.clone()
+    };
+    vec![reset, saved]
+}
+
+fn generations() -> Vec<Generation> {
+    let old = Generation {
+        database: "app_template_1f3a9c0d".into(),
+        hash: "1-1f3a9c0d2b4e6f80aa".into(),
+        state: GenerationState::Ready,
+        current: false,
+        message: String::new(),
+        size: Some(400 << 20),
+        built_at: Some(at("2026-11-20T12:00:00Z")),
+        users: vec![ObjectKey::agent("agent-1"), ObjectKey::agent("agent-2")],
+        until: None,
+    };
+    let failed = Generation {
+        database: "app_template_2b2b2b2b".into(),
+        hash: "1-2b2b2b2b2b2b2b2b".into(),
+        state: GenerationState::Failed,
+        current: true,
+        message: "build seed: exit code 3: went wrong\nmore".into(),
+        size: None,
+        built_at: None,
+        users: Vec::new(),
+        until: None,
+    };
+    let unused = Generation {
+        database: "app_template_00000000".into(),
+        users: Vec::new(),
+        until: Some(at("2026-11-24T14:00:00Z")),
+        ..old.clone()
+    };
+    vec![failed, old, unused]
+}
+
+fn answer(asked: &Asked) -> impl Fn(&str, &str) -> (u16, String) + Clone + 'static {
+    let note = asked.clone();
+    move |line, body| {
+        if !line.starts_with("GET ") {
+            note.note(line);
+        }
+        let replaced = |kept: &str, until: Option<&str>| {
+            let object = ObjectKey::agent("agent-1");
+            let replaced = Replaced { object, kept: kept.into(), until: until.map(at) };
+            (200, serde_json::to_string(&replaced).unwrap())
+        };
+        let until = Some("2026-11-25T12:00:00Z");
+        match line {
+            "POST /v1/objects/agent/agent-1/database/reset" => {
+                replaced("reset-20261124-120000", until)
+            }
+            "POST /v1/objects/agent/agent-1/database/save?name=before-fix" => {
+                replaced("before-fix", None)
+            }
+            "POST /v1/objects/agent/agent-1/database/restore?name=before-fix" => {
+                replaced("restore-20261124-120000", until)
+            }
+            "GET /v1/objects/agent/agent-1/database/kept" => {
+                (200, serde_json::to_string(&kept()).unwrap())
+            }
+            "DELETE /v1/objects/agent/agent-1/database/kept?name=before-fix" => {
+                (204, String::new())
+            }
+            "GET /v1/objects/stack/app/generations" => {
+                (200, serde_json::to_string(&generations()).unwrap())
+            }
+            "POST /v1/objects/stack/app/rebuild" => {
+                let object = ObjectKey::stack("app");
+                let rebuilt = Rebuilt { object, database: "app_template_77777777".into() };
+                (200, serde_json::to_string(&rebuilt).unwrap())
+            }
+            _ => {
+                let mut world = world();
+                let mut stack = agent("app", Phase::Stalled, "the template cannot be built");
+                stack.kind = "Stack".into();
+                world.push(stack);
+                looking(world)(line, body)
+            }
+        }
+    }
+}
+
+fn run(words: &[&str]) -> (String, String) {
+    let asked = Asked::default();
+    let shown = Ctl::new().with(words, answer(&asked));
+    (shown, asked.lines())
+}
+
+#[test]
+fn nothing_is_replaced_or_destroyed_where_nobody_can_be_asked() {
+    for words in [
+        &["reset", "1", "database"][..],
+        &["db", "restore", "1", "before-fix"],
+        &["db", "delete", "1", "before-fix"],
+    ] {
+        let (shown, asked) = run(words);
+        assert!(shown.contains("--yes") && shown.ends_with("--- Usage"), "{shown}");
+        assert!(asked.is_empty(), "{asked:?}");
+    }
+    let (shown, asked) = run(&["reset", "1", "database"]);
+    insta::assert_snapshot!(shown, @"");
+    assert!(asked.is_empty());
+}
+
+#[test]
+fn what_was_replaced_is_told_with_its_way_back() {
+    insta::assert_snapshot!(run(&["reset", "1", "database", "--yes"]).0, @"");
+    insta::assert_snapshot!(run(&["db", "save", "1", "before-fix"]).0, @"");
+    insta::assert_snapshot!(run(&["db", "restore", "1", "before-fix", "-y"]).0, @"");
+    let (shown, asked) = run(&["db", "delete", "1", "before-fix", "-y"]);
+    insta::assert_snapshot!(shown, @"");
+    assert_eq!(asked, "DELETE /v1/objects/agent/agent-1/database/kept?name=before-fix");
+    insta::assert_snapshot!(run(&["rebuild", "stack/app"]).0, @"");
+}
+
+#[test]
+fn what_is_kept_is_listed_with_its_size_and_age() {
+    insta::assert_snapshot!(run(&["db", "list", "1"]).0, @"");
+    let (shown, _) = run(&["db", "list", "1", "-o", "json"]);
+    assert!(shown.contains("\"size\": 40894464"), "{shown}");
+}
+
+#[test]
+fn a_database_is_an_agents_and_a_template_a_stacks() {
+    let (shown, _) = run(&["reset", "stack/app", "database"]);
+    assert!(shown.contains("name an agent") && shown.ends_with("--- Usage"), "{shown}");
+    let (shown, _) = run(&["rebuild", "1"]);
+    assert!(shown.contains("stack/NAME") && shown.ends_with("--- Usage"), "{shown}");
+}
+
+#[test]
+fn a_stack_shows_its_generations() {
+    let (shown, _) = run(&["describe", "stack/app"]);
+    let section = shown.split("\n\n").find(|part| part.starts_with("Generations"));
+    insta::assert_snapshot!(section.unwrap_or(&shown), @"");
+}

@@ -15,7 +15,7 @@ use jiff::Timestamp;
 
 use crate::core::{Core, Job};
 use crate::intake::servers::lies_in;
-use crate::ledger::{Ledger, LedgerError, ObjectRecord, kept_as};
+use crate::ledger::{Ledger, LedgerError, Life, ObjectRecord, kept_as};
 use crate::leftovers;
 
 /// How far an incarnation has left.
@@ -159,6 +159,14 @@ pub fn note_seen(
     });
     let before = ledger.revision();
     for (local, generation, life) in databases {
+        let entry = ledger.get(uid).and_then(|record| record.resources.get(&local));
+        let is_new = entry.is_some_and(|entry| {
+            let begun = |it: &Life| !it.done && Some(&it.id) == life.as_ref();
+            entry.generation != *generation || entry.life.as_ref().is_some_and(begun)
+        });
+        if !is_new {
+            continue;
+        }
         ledger.update(uid, |record| {
             let Some(entry) = record.resources.get_mut(&local) else { return };
             entry.generation.clone_from(generation);

@@ -89,6 +89,7 @@ fn answer(asked: &Asked) -> impl Fn(&str, &str) -> (u16, String) + Clone + 'stat
             "DELETE /v1/objects/agent/agent-1/database/kept?name=before-fix" => {
                 (204, String::new())
             }
+            _ if line.starts_with("GET /v1/events") => (200, String::new()),
             "GET /v1/objects/stack/app/generations" => {
                 (200, serde_json::to_string(&generations()).unwrap())
             }
@@ -115,35 +116,43 @@ fn run(words: &[&str]) -> (String, String) {
 }
 
 #[test]
-fn nothing_is_replaced_or_destroyed_where_nobody_can_be_asked() {
-    for words in [
-        &["reset", "1", "database"][..],
-        &["db", "restore", "1", "before-fix"],
-        &["db", "delete", "1", "before-fix"],
-    ] {
-        let (shown, asked) = run(words);
-        assert!(shown.contains("--yes") && shown.ends_with("--- Usage"), "{shown}");
-        assert!(asked.is_empty(), "{asked:?}");
-    }
-    let (shown, asked) = run(&["reset", "1", "database"]);
-    insta::assert_snapshot!(shown, @"");
-    assert!(asked.is_empty());
-}
-
-#[test]
 fn what_was_replaced_is_told_with_its_way_back() {
-    insta::assert_snapshot!(run(&["reset", "1", "database", "--yes"]).0, @"");
-    insta::assert_snapshot!(run(&["db", "save", "1", "before-fix"]).0, @"");
-    insta::assert_snapshot!(run(&["db", "restore", "1", "before-fix", "-y"]).0, @"");
+    insta::assert_snapshot!(run(&["reset", "1", "database", "--yes"]).0, @"
+    agent/agent-1 database resetting
+    --- stderr
+    `ctl db restore agent-1 reset-20261124-120000` brings it back until 2026-11-25 12:00 UTC
+    --- Done
+    ");
+    insta::assert_snapshot!(run(&["db", "save", "1", "before-fix"]).0, @"
+    agent/agent-1 database saving as before-fix
+    --- Done
+    ");
+    insta::assert_snapshot!(run(&["db", "restore", "1", "before-fix", "-y"]).0, @"
+    agent/agent-1 database restoring from before-fix
+    --- stderr
+    `ctl db restore agent-1 restore-20261124-120000` brings it back until 2026-11-25 12:00 UTC
+    --- Done
+    ");
     let (shown, asked) = run(&["db", "delete", "1", "before-fix", "-y"]);
-    insta::assert_snapshot!(shown, @"");
+    insta::assert_snapshot!(shown, @"
+    agent/agent-1 before-fix deleted
+    --- Done
+    ");
     assert_eq!(asked, "DELETE /v1/objects/agent/agent-1/database/kept?name=before-fix");
-    insta::assert_snapshot!(run(&["rebuild", "stack/app"]).0, @"");
+    insta::assert_snapshot!(run(&["rebuild", "stack/app"]).0, @"
+    stack/app rebuilding its template as app_template_77777777
+    --- Done
+    ");
 }
 
 #[test]
 fn what_is_kept_is_listed_with_its_size_and_age() {
-    insta::assert_snapshot!(run(&["db", "list", "1"]).0, @"");
+    insta::assert_snapshot!(run(&["db", "list", "1"]).0, @"
+    NAME                   SIZE  AGE   LEFT
+    reset-20261124-100000  39Mi  120m  22h
+    before-fix             -     60m   until deleted
+    --- Done
+    ");
     let (shown, _) = run(&["db", "list", "1", "-o", "json"]);
     assert!(shown.contains("\"size\": 40894464"), "{shown}");
 }
@@ -160,5 +169,11 @@ fn a_database_is_an_agents_and_a_template_a_stacks() {
 fn a_stack_shows_its_generations() {
     let (shown, _) = run(&["describe", "stack/app"]);
     let section = shown.split("\n\n").find(|part| part.starts_with("Generations"));
-    insta::assert_snapshot!(section.unwrap_or(&shown), @"");
+    insta::assert_snapshot!(section.unwrap_or(&shown), @"
+    Generations
+      DATABASE               INPUTS        STATE            SIZE   AGE  USERS
+      app_template_2b2b2b2b  2b2b2b2b2b2b  Failed, current  -      -    -                 build seed: exit code 3: went wrong
+      app_template_1f3a9c0d  1f3a9c0d2b4e  Ready            400Mi  4d   agent-1, agent-2
+      app_template_00000000  1f3a9c0d2b4e  Ready            400Mi  4d   -                 nobody uses it: goes in 120m
+    ");
 }

@@ -94,7 +94,7 @@ pub async fn run(args: DbArgs, client: &Client, ui: &mut Ui) -> Result {
             let (key, object) = agent(client, &of.name).await?;
             let order = path(&key, &format!("/database/save{}", of.query()));
             let saved: Replaced = client.post(&order, None::<&()>).await?;
-            let word = ui.paint(Tone::Good, "saved");
+            let word = ui.paint(Tone::Good, "saving");
             ui.line(&format!("{key} database {word} as {}", saved.kept))?;
             wait.until_ready(client, ui, &key, object).await
         }
@@ -108,7 +108,7 @@ pub async fn run(args: DbArgs, client: &Client, ui: &mut Ui) -> Result {
             confirm::ask(ui, yes, &what, "nothing was restored")?;
             let order = path(&key, &format!("/database/restore{}", of.query()));
             let restored: Replaced = client.post(&order, None::<&()>).await?;
-            let word = ui.paint(Tone::Good, "restored");
+            let word = ui.paint(Tone::Good, "restoring");
             ui.line(&format!("{key} database {word} from {}", of.kept))?;
             say_kept(ui, &restored)?;
             wait.until_ready(client, ui, &key, object).await

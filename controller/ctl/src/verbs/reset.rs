@@ -58,7 +58,7 @@ pub async fn run(args: ResetArgs, client: &Client, ui: &mut Ui) -> Result {
     );
     confirm::ask(ui, args.yes, &what, "nothing was reset")?;
     let replaced: Replaced = client.post(&path(&key, "/database/reset"), None::<&()>).await?;
-    ui.line(&format!("{key} database {}", ui.paint(Tone::Good, "reset")))?;
+    ui.line(&format!("{key} database {}", ui.paint(Tone::Good, "resetting")))?;
     say_kept(ui, &replaced)?;
     args.wait.until_ready(client, ui, &key, object).await
 }

@@ -3,6 +3,7 @@
 //! A request only writes down which life of the database is wanted. That it comes about, whatever happens, is the
 //! affair of reconciles; see `ledger::lives`.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -126,7 +127,7 @@ fn life(
     wish: &Wish,
     now: Timestamp,
 ) -> Result<Life, Refusal> {
-    let is_known = |name: &str| record.kept_of(place).any(|(.., kept)| kept.name == name);
+    let is_known = |name: &str| record.kept().any(|(_, _, kept, _)| kept.name == name);
     let (aside, saved, copy) = match wish {
         Wish::Reset => (free("reset", now, is_known), false, None),
         Wish::Save(name) => {
@@ -139,9 +140,14 @@ fn life(
             (name.clone(), true, Some(name.clone()))
         }
         Wish::Restore(name) => {
-            let found = record.kept_of(place).any(|(.., it)| it.name == *name && !it.dropped);
-            if !found {
-                return Err(no_kept(key, record, place, name));
+            let found = record.kept().find(|(_, _, it, _)| it.name == *name && !it.dropped);
+            let Some((.., at)) = found else { return Err(no_kept(key, record, name)) };
+            if *at != place.kept_as(name) {
+                return Err(Refusal::Conflict(format!(
+                    "{name} is of the database {} in infra/{}, and that of {key} is {} in infra/{} now; it comes back \
+                     where the spec wants that one again",
+                    at.database, at.infra, place.database, place.infra
+                )));
             }
             (free("restore", now, is_known), false, Some(name.clone()))
         }
@@ -176,8 +182,8 @@ fn check(name: &str) -> Result<(), Refusal> {
     )))
 }
 
-fn no_kept(key: &ObjectKey, record: &ObjectRecord, place: &database::Place, name: &str) -> Refusal {
-    let names: Vec<_> = record.kept_of(place).map(|(.., kept)| kept.name.as_str()).collect();
+fn no_kept(key: &ObjectKey, record: &ObjectRecord, name: &str) -> Refusal {
+    let names: Vec<_> = record.kept().map(|(_, _, kept, _)| kept.name.as_str()).collect();
     Refusal::NotFound(match names.is_empty() {
         true => format!("{key} has no kept database {name}; none is kept of it"),
         false => format!("{key} has no kept database {name}; there are {}", names.join(", ")),
@@ -189,30 +195,34 @@ pub async fn kept(
     State(control): State<Control>,
     Path((kind, name)): Path<(String, String)>,
 ) -> Result<Json<Vec<KeptDatabase>>, Refusal> {
-    let (key, id, place) = of_agent(&control, &kind, &name)?;
+    let (key, id, _) = of_agent(&control, &kind, &name)?;
     let core = &control.core;
     let record = core.ledger().get(&id.uid).cloned().ok_or_else(|| Refusal::no_object(&key))?;
     let mark = core.mark(&id.uid);
     let mut all = Vec::new();
-    for (_, entry, kept) in record.kept_of(&place).filter(|(.., kept)| !kept.dropped) {
-        let at = place.kept_as(&kept.name);
-        let database = database_of(&at, &mark).map_err(|error| Refusal::failed(&error))?;
+    for (_, entry, kept, place) in record.kept().filter(|(_, _, kept, _)| !kept.dropped) {
+        let database = database_of(place, &mark).map_err(|error| Refusal::failed(&error))?;
         let until = entry.leaving_since.and_then(|it| it.checked_add(core.config.retention).ok());
         let generation = entry.generation.clone();
         let told =
             KeptDatabase { name: kept.name.clone(), at: kept.at, until, generation, size: None };
-        all.push((database, told));
+        all.push((place.infra.clone(), database, told));
     }
     if let Some(outside) = control.outside.live() {
-        let names: Vec<_> = all.iter().map(|(database, _)| database.clone()).collect();
-        let connections = &core.view().desired.connections;
-        // A server that does not answer has sizes that nobody knows, and nothing else.
-        let sizes = outside.sizes(connections, &place.infra, &names).await.unwrap_or_default();
-        for (database, told) in &mut all {
-            told.size = sizes.get(database).map(|figures| figures.size);
+        let view = core.view();
+        let infras: BTreeSet<_> = all.iter().map(|(infra, ..)| infra.clone()).collect();
+        for infra in infras {
+            let mut of_it: Vec<_> = all.iter_mut().filter(|(at, ..)| *at == infra).collect();
+            let names: Vec<_> = of_it.iter().map(|(_, database, _)| database.clone()).collect();
+            let sizes = outside.sizes(&view.desired.connections, &infra, &names).await;
+            // A server that does not answer has sizes that nobody knows, and nothing else.
+            let sizes = sizes.unwrap_or_default();
+            for (_, database, told) in &mut of_it {
+                told.size = sizes.get(database).map(|figures| figures.size);
+            }
         }
     }
-    let mut all: Vec<_> = all.into_iter().map(|(_, told)| told).collect();
+    let mut all: Vec<_> = all.into_iter().map(|(.., told)| told).collect();
     all.sort_by(|a, b| (a.at, &a.name).cmp(&(b.at, &b.name)));
     Ok(Json(all))
 }
@@ -223,9 +233,9 @@ pub async fn forget(
     Path((kind, name)): Path<(String, String)>,
     Query(query): Query<NameQuery>,
 ) -> Result<StatusCode, Refusal> {
-    let (key, id, place) = of_agent(&control, &kind, &name)?;
+    let (key, id, _) = of_agent(&control, &kind, &name)?;
     let core = Arc::clone(&control.core);
-    let work = tokio::task::spawn_blocking(move || drop_kept(&core, &key, &id, &place, &query));
+    let work = tokio::task::spawn_blocking(move || drop_kept(&core, &key, &id, &query));
     work.await.map_err(|error| Refusal::failed(&error))?
 }
 
@@ -233,13 +243,12 @@ fn drop_kept(
     core: &Core,
     key: &ObjectKey,
     id: &ResourceId,
-    place: &database::Place,
     query: &NameQuery,
 ) -> Result<StatusCode, Refusal> {
     let _turn = core.survey_turn();
     let record = core.ledger().get(&id.uid).cloned().ok_or_else(|| Refusal::no_object(key))?;
-    let found = record.kept_of(place).find(|(.., kept)| kept.name == query.name);
-    let Some((local, ..)) = found else { return Err(no_kept(key, &record, place, &query.name)) };
+    let found = record.kept().find(|(_, _, kept, _)| kept.name == query.name);
+    let Some((local, ..)) = found else { return Err(no_kept(key, &record, &query.name)) };
     if record.is_source(&query.name) {
         return Err(Refusal::Conflict(format!(
             "the database of {key} is being cloned from {}; wait until {key} is Ready",

@@ -55,15 +55,11 @@ pub fn kept_as(local: &str, name: &str) -> String {
 }
 
 impl ObjectRecord {
-    /// The entries of what is kept of a database.
-    pub fn kept_of<'a>(
-        &'a self,
-        place: &'a database::Place,
-    ) -> impl Iterator<Item = (&'a String, &'a Entry, &'a Kept)> {
-        self.resources.iter().filter_map(move |(local, entry)| {
-            let kept = entry.kept.as_ref()?;
-            let of_it = entry.place == Place::Database(place.kept_as(&kept.name));
-            of_it.then_some((local, entry, kept))
+    /// All that is kept of databases, with where it is: also of one that had another name, or was in another Infra.
+    pub fn kept(&self) -> impl Iterator<Item = (&String, &Entry, &Kept, &database::Place)> {
+        self.resources.iter().filter_map(|(local, entry)| match (&entry.kept, &entry.place) {
+            (Some(kept), Place::Database(place)) => Some((local, entry, kept, place)),
+            _ => None,
         })
     }
 
@@ -120,10 +116,11 @@ impl ObjectRecord {
 
     fn life(&self, entry: &Entry, life: &Life, place: &database::Place) -> database::Life {
         let copy = life.copy.as_ref().filter(|_| !life.done).map(|name| {
-            let of_kept = self.kept_of(place).find(|(.., kept)| kept.name == *name);
+            let copy = place.kept_as(name);
+            let of_kept = self.kept().find(|(.., place)| **place == copy);
             // Its own, while what is there is about to be kept under this name.
-            let from = of_kept.map_or(entry, |(_, entry, _)| entry);
-            database::Copy { place: place.kept_as(name), generation: from.generation.clone() }
+            let from = of_kept.map_or(entry, |(_, entry, ..)| entry);
+            database::Copy { place: copy, generation: from.generation.clone() }
         });
         database::Life {
             id: life.id.clone(),

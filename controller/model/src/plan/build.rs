@@ -110,7 +110,9 @@ impl<'a> Builder<'a> {
                         let cause = format!("{} is replaced", id.local());
                         self.change_unused(id, changes, after, &cause);
                     }
-                    Ok(after) if prepares_again(wanted, have) => {
+                    Ok(after)
+                        if prepares_again(wanted, have) && !self.steps_of.contains_key(id) =>
+                    {
                         let cause = format!("{} runs again", id.local());
                         self.change_unused(id, changes, after, &cause);
                     }

@@ -91,6 +91,7 @@ fn object() -> DesiredObject {
         fingerprint: "f".into(),
         command: command("fix"),
         inputs: Vec::new(),
+        inherits: false,
         creates: None,
         timeout_s: 60,
     }));
@@ -156,6 +157,7 @@ fn fixed() -> Have {
     let run = setup::Run {
         fingerprint: "f".into(),
         inputs: "i".into(),
+        inherits: false,
         success: true,
         how: "exit code 0".into(),
     };

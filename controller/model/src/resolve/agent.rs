@@ -430,11 +430,13 @@ pub(super) fn add_setup(
         let path: Vec<&str> = path.iter().copied().chain([name]).collect();
         let command = around.command(cx, &path, &step.run, step.cwd.as_deref(), &step.env)?;
         let id = cx.id(ResourceKind::Setup, format!("{prefix}{name}"));
+        let inherits = step.inputs.is_empty() && !inputs.is_empty();
         let want = setup::Desired {
             place: setup::Place { root: around.root.clone() },
             fingerprint: setup_hash(&command, step),
             command,
-            inputs: if step.inputs.is_empty() { inputs.to_vec() } else { step.inputs.clone() },
+            inputs: if inherits { inputs.to_vec() } else { step.inputs.clone() },
+            inherits,
             creates: step.creates.as_ref().map(PathBuf::from),
             timeout_s: step.timeout.map_or(STEP_TIMEOUT_S, seconds),
         };

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use agent_harness_model::kinds::{Action, AnyTarget, Have, Place, Resource, database};
+use agent_harness_model::secret::Secret;
 use agent_harness_model::world::Class;
 
 use super::fixture::{Fixture, Wanted, execute, first};
@@ -177,4 +178,39 @@ async fn what_only_has_the_name_of_something_kept_is_never_touched() {
     assert!(at.as_agent(&agent, &name).await.is_ok(), "it is open again");
     let like = theirs.replace('_', "\\_");
     assert_eq!(databases(&at, &like).await, format!("{theirs} of {theirs}"));
+}
+
+/// As on a server of somebody else's.
+#[tokio::test]
+async fn an_administrator_without_superuser_keeps_and_restores() {
+    let mut at = Fixture::new();
+    let admin = at.name("admin");
+    at.sql(&format!("CREATE ROLE {admin} LOGIN CREATEDB CREATEROLE PASSWORD 'pw'")).await;
+    at.sql(&format!("GRANT CONNECT ON DATABASE postgres TO {admin}")).await;
+    let server = at.connections.postgres.get_mut("shared").unwrap();
+    (server.user, server.password) = (admin, Secret::new("pw"));
+    let template = template(&at, "g1").await;
+    let name = at.name("agent");
+    let agent = Wanted::database(&name, "uid-00000001", Some(&template));
+    at.make(&agent).await.unwrap();
+    write(&at, &agent, "first").await;
+    let saved = in_life(&agent, "2", "mine", Some("mine"));
+    at.make(&saved).await.unwrap();
+    write(&at, &saved, "mistake").await;
+    let restored = in_life(&agent, "3", "restore", Some("mine"));
+    at.make(&restored).await.unwrap();
+    assert_eq!(notes(&at, &restored).await.as_deref(), Some("first,seed"));
+    let mut inside = at.as_agent(&restored, &name).await.unwrap();
+    execute(&mut inside, "ALTER TABLE app.note ADD COLUMN more text").await.unwrap();
+    drop(inside);
+    let kept_database = format!("kept_00000001_mine_{name}");
+    assert_eq!(
+        databases(&at, &kept_database.replace('_', "\\_")).await,
+        format!("{kept_database} of {kept_database}")
+    );
+    for name in ["mine", "restore"] {
+        at.purge(&kept(&agent, name)).await.unwrap();
+    }
+    at.purge(&restored).await.unwrap();
+    assert_eq!(databases(&at, &format!("%{}", name.replace('_', "\\_"))).await, "");
 }

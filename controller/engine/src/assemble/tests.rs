@@ -214,7 +214,7 @@ fn what_a_reset_set_aside_goes_after_its_retention_and_what_was_saved_stays() {
         entry.life = Some(life(name, saved));
         agent.note_replaced("database/agent_1", &want, Timestamp::UNIX_EPOCH);
     }
-    let mut shown = |hours: i64| {
+    let shown = |hours: i64| {
         let now = Timestamp::UNIX_EPOCH.checked_add(SignedDuration::from_hours(hours)).unwrap();
         let mut targets = targets(&agent, now);
         targets.retain(|line| line.contains(':'));

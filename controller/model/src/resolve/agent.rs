@@ -53,7 +53,7 @@ pub(super) fn resolve(cx: &mut Context<'_>, document: &Document) -> Result<(), S
     ready.extend(files);
     ready.extend(services::used(cx, spec.infra.as_deref(), &node)?);
     if let Some(tree) = &tree {
-        let steps = Steps { steps: &spec.setup, path: &["setup"], prefix: "", inputs: &[] };
+        let steps = Steps { all: &spec.setup, path: &["setup"], prefix: "", inputs: &[] };
         ready.extend(add_setup(cx, &around, &steps, tree, &ready)?);
     }
     ready.extend(bucket.map(|id| needs(id, Need::Exists)));
@@ -61,7 +61,7 @@ pub(super) fn resolve(cx: &mut Context<'_>, document: &Document) -> Result<(), S
         ready.push(needs(id.clone(), Need::Exists));
         let inputs = wanted.template.as_ref().map(|template| template.inputs.as_slice());
         let steps = Steps {
-            steps: &wanted.after_clone,
+            all: &wanted.after_clone,
             path: &["database", "afterClone"],
             prefix: "afterClone.",
             // A branch that moves to other migrations has them run, as if the clone were of today.
@@ -407,7 +407,7 @@ impl Parts<'_> {
 /// Setup steps of one kind.
 pub(super) struct Steps<'a> {
     /// The steps.
-    pub steps: &'a Ordered<Step>,
+    pub all: &'a Ordered<Step>,
     /// Where they are in the spec.
     pub path: &'a [&'a str],
     /// What their names begin with.
@@ -420,7 +420,7 @@ pub(super) struct Steps<'a> {
 pub(super) fn add_setup(
     cx: &mut Context<'_>,
     around: &Surroundings<'_>,
-    Steps { steps, path, prefix, inputs }: &Steps<'_>,
+    Steps { all: steps, path, prefix, inputs }: &Steps<'_>,
     renewed_by: &ResourceId,
     after: &[Dependency],
 ) -> Result<Vec<Dependency>, Stop> {

@@ -118,7 +118,7 @@ fn build(
     add_checkout(cx, node, tree, &checkout, &root)?;
     let mut after = vec![needs(checkout.clone(), Need::Exists)];
     if !wanted.build.is_empty() {
-        let steps = agent::Steps { steps: &spec.setup, path: &["setup"], prefix: "", inputs: &[] };
+        let steps = agent::Steps { all: &spec.setup, path: &["setup"], prefix: "", inputs: &[] };
         after.extend(agent::add_setup(cx, &around, &steps, &checkout, &after)?);
     }
     after.extend(postgres_service(cx, infra).map(|service| needs(service, Need::Ready)));

@@ -90,7 +90,7 @@ pub fn status(outcome: &Outcome<'_>, previous: Option<&Status>, now: Timestamp) 
         .map(|(id, wanted)| {
             let mut status = seen(&have.get(id), &wanted.target);
             if is_kept(&wanted.place) && status.state == "Trashed" {
-                status.state = "Kept".to_owned();
+                "Kept".clone_into(&mut status.state);
             }
             if let Some(Fate::Failed(error)) = fates.get(id) {
                 status.message.clone_from(&error.message);

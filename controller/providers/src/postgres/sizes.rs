@@ -43,8 +43,8 @@ pub async fn of(
         let name: String = server.column(row, 0)?;
         let notes: [Option<String>; 2] = [server.column(row, 1)?, server.column(row, 2)?];
         let size: Option<String> = server.column(row, 3)?;
-        let notes = notes.iter().flatten().filter_map(|text| Note::parse(text));
-        let ours = notes.filter(|note| note.mark.installation == installation).last();
+        let mut notes = notes.iter().flatten().filter_map(|text| Note::parse(text));
+        let ours = notes.rfind(|note| note.mark.installation == installation);
         if let (Some(note), Some(size)) = (ours, size.and_then(|size| size.parse().ok())) {
             all.insert(name, Figures { size, built_at: note.built_at });
         }

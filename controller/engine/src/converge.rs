@@ -163,7 +163,9 @@ impl<W: World> Converger<W> {
             core.retries().note(&plan, &tried, &withheld, Instant::now(), jitter());
             fates = by_resource(&plan, &tried);
             plan.steps.iter().for_each(|step| observer.invalidate(&step.resource));
-            intent::kept_by(&plan).iter().for_each(|id| observer.invalidate(id));
+            for id in &intent::kept_by(&plan) {
+                observer.invalidate(id);
+            }
             let (seen, applied) = tokio::join!(
                 observer.look(to, ask(), SEEN_MAX_AGE), //                                      (I/O)
                 async { intent::applied(&mut core.ledger(), &view.desired, uid, &plan, &tried) }, // (I/O)

@@ -184,9 +184,10 @@ fn check(name: &str) -> Result<(), Refusal> {
 
 fn no_kept(key: &ObjectKey, record: &ObjectRecord, name: &str) -> Refusal {
     let names: Vec<_> = record.kept().map(|(_, _, kept, _)| kept.name.as_str()).collect();
-    Refusal::NotFound(match names.is_empty() {
-        true => format!("{key} has no kept database {name}; none is kept of it"),
-        false => format!("{key} has no kept database {name}; there are {}", names.join(", ")),
+    Refusal::NotFound(if names.is_empty() {
+        format!("{key} has no kept database {name}; none is kept of it")
+    } else {
+        format!("{key} has no kept database {name}; there are {}", names.join(", "))
     })
 }
 

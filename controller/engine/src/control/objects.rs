@@ -57,7 +57,9 @@ pub async fn list(
     }
     first_look(&control.core, |_| true).await;
     let mut all: Vec<_> = publish::objects(&control.core).into_values().collect();
-    all.iter_mut().for_each(|object| generations::tell(&control.core, object));
+    for object in &mut all {
+        generations::tell(&control.core, object);
+    }
     Ok(Json(all))
 }
 

@@ -99,8 +99,98 @@ fn agents_keep_the_generation_that_they_came_from() {
     assert_eq!(before, [site.processes(1), site.processes(2), site.processes(3)]);
 }
 
+#[test]
+fn a_template_is_built_anew_by_hand_and_what_nobody_uses_goes() {
+    let mut site = Site::new();
+    let name = "name: hello_template";
+    site.edit("stack.yaml", name, &format!("{name}\n      retain: 1s"));
+    site.start();
+    site.ready("agent-1");
+    site.ready("agent-2");
+    let first = generations(&site);
+    let said = site.ctl_ok(&["rebuild", "stack/hello", "--wait"]);
+    let second = generations(&site).into_iter().find(|name| *name != first[0]).unwrap();
+    assert!(said.contains(&second), "{said}");
+    let described = site.ctl_ok(&["describe", "stack/hello"]);
+    let line = |name: &str| {
+        let mut lines = described.lines().skip_while(|line| *line != "Generations");
+        lines.find(|line| line.contains(name)).unwrap_or_else(|| panic!("{described}")).to_owned()
+    };
+    let size = |line: &str| line.split_whitespace().any(|word| word.ends_with("Mi"));
+    assert!(line(&second).contains("Ready, current"), "{described}");
+    assert!(line(&first[0]).contains("agent-1, agent-2"), "{described}");
+    assert!([&first[0], &second].iter().all(|name| size(&line(name))), "{described}");
+
+    // Of the one that is used nothing goes, however old it is; once nobody came from it any more, it does.
+    site.ctl_ok(&["reset", "1", "database", "--yes", "--wait"]);
+    assert_eq!(generations(&site).len(), 2);
+    site.ready("agent-2");
+    assert!(told(&site, "agent-2", "database/agent_2").contains("new ones come from"));
+    assert_eq!(told(&site, "agent-1", "database/agent_1"), "");
+    site.ctl_ok(&["reset", "2", "database", "--yes", "--wait"]);
+    site.eventually("the first generation to be gone", || {
+        (generations(&site) == [second.clone()]).then_some(())
+    });
+    let described = site.ctl_ok(&["describe", "stack/hello"]);
+    assert!(described.contains("agent-1, agent-2"), "{described}");
+    assert!(site.is_ready("agent-1") && site.is_ready("agent-2"));
+
+    // It failed: that is told, and what is there stays in use.
+    let good = "seed: {run: \"${harness.bin}/hello seed\"";
+    site.edit("stack.yaml", good, "seed: {run: \"echo went wrong >&2; exit 3\"");
+    site.eventually("the failure to be told", || {
+        let described = site.ctl_ok(&["describe", "stack/hello"]);
+        described.contains("Failed, current").then_some(())
+    });
+    let asked = site.ctl(&["reset", "1", "database", "--yes", "--wait", "--timeout", "5s"]);
+    assert_ne!(asked.status.code(), Some(0));
+    assert!(!notes(&site, 1).is_empty(), "it waits for a template, and works on");
+    site.edit("stack.yaml", "seed: {run: \"echo went wrong >&2; exit 3\"", good);
+    site.ready("agent-1");
+}
+
 fn spec_of(number: u16) -> String {
     format!(
         "apiVersion: agent-harness.dev/v1alpha1\nkind: Agent\nmetadata: {{name: agent-{number}}}\nspec: {{stack: hello}}\n"
     )
+}
+
+#[test]
+fn a_branch_with_newer_migrations_has_them_run() {
+    let mut site = Site::new();
+    site.start();
+    site.ready("agent-1");
+    site.ready("agent-2");
+    let [before, others] = [site.processes(1), site.processes(2)];
+    let tree = site.worktree("agent-1");
+    let migrations = tree.join("examples/hello/app/migrations");
+    fs::write(migrations.join("0100_newer.sql"), "CREATE TABLE newer ();\n").unwrap();
+    let git = |words: &[&str]| {
+        super::harness::succeed(site.command("git").current_dir(&tree).args(words))
+    };
+    git(&["add", "--all"]);
+    git(&["commit", "--quiet", "--message", "Newer"]);
+    // The next resync sees it.
+    let newer = "SELECT count(*) FROM pg_class WHERE relname = 'newer'";
+    site.eventually("the newer migration to have run", || {
+        (site.sql("agent_1", newer) == "1").then_some(())
+    });
+    site.ready("agent-1");
+    let now = site.processes(1);
+    assert!(before.iter().all(|old| !now.contains(old)), "{before:?} {now:?}");
+    assert_eq!(others, site.processes(2));
+    assert_eq!(site.sql("agent_2", newer), "0");
+
+    // One that fails is told, and the agent is not taken for ready.
+    fs::write(migrations.join("0101_bad.sql"), "CREATE TABLE newer ();\n").unwrap();
+    site.eventually("the failure to be told", || {
+        let object = site.object("agent-1");
+        let step = &object["status"]["resources"]["setup/afterClone.migrate"];
+        (step["state"] == "Failed").then_some(())
+    });
+    assert!(!site.is_ready("agent-1"));
+    assert!(site.is_ready("agent-2"));
+    fs::write(migrations.join("0101_bad.sql"), "CREATE TABLE newest ();\n").unwrap();
+    site.ready("agent-1");
+    assert_eq!(others, site.processes(2));
 }

@@ -6,6 +6,7 @@ mod agent_task;
 mod agents;
 mod bad_input;
 mod containers;
+mod db;
 mod docker;
 mod drift;
 mod edits;

@@ -57,6 +57,9 @@ Say what is wanted
   trash        List what can be brought back
   approve      Let deletions through that the guard holds back
   restart      Restart an agent's processes, or services of an Infra
+  reset        Give an agent a new database, cloned from the template
+  db           Keep an agent's database under a name, and bring it back
+  rebuild      Build a Stack's template anew, though nothing has changed
 
 See what is there
   get          List objects
@@ -106,6 +109,9 @@ enum Verb {
     Trash(verbs::trash::TrashArgs),
     Approve(verbs::approve::ApproveArgs),
     Restart(verbs::restart::RestartArgs),
+    Reset(verbs::reset::ResetArgs),
+    Db(verbs::db::DbArgs),
+    Rebuild(verbs::rebuild::RebuildArgs),
     Get(verbs::get::GetArgs),
     Describe(verbs::describe::DescribeArgs),
     Status(verbs::status::StatusArgs),
@@ -149,6 +155,9 @@ impl Cli {
             Verb::Trash(args) => verbs::trash::run(args, &client()?, ui).await,
             Verb::Approve(args) => verbs::approve::run(args, &client()?, ui).await,
             Verb::Restart(args) => verbs::restart::run(args, &client()?, ui).await,
+            Verb::Reset(args) => verbs::reset::run(args, &client()?, ui).await,
+            Verb::Db(args) => verbs::db::run(args, &client()?, ui).await,
+            Verb::Rebuild(args) => verbs::rebuild::run(args, &client()?, ui).await,
             Verb::Get(args) => verbs::get::run(args, &client()?, ui).await,
             Verb::Describe(args) => verbs::describe::run(args, &client()?, ui).await,
             Verb::Status(args) => verbs::status::run(args, &client()?, ui).await,
@@ -216,6 +225,9 @@ mod tests {
           trash        List what can be brought back
           approve      Let deletions through that the guard holds back
           restart      Restart an agent's processes, or services of an Infra
+          reset        Give an agent a new database, cloned from the template
+          db           Keep an agent's database under a name, and bring it back
+          rebuild      Build a Stack's template anew, though nothing has changed
 
         See what is there
           get          List objects

@@ -207,6 +207,16 @@ impl Client {
         self.bounded(order).await
     }
 
+    /// Removes what has no answer but that it was done.
+    pub async fn remove(&self, path: &str) -> Answer<()> {
+        let order = async {
+            let response = self.send(Method::DELETE, path, None::<&()>).await?;
+            response.into_body().collect().await.map_err(ClientError::Broken)?;
+            Ok(())
+        };
+        self.bounded(order).await
+    }
+
     /// Removes something.
     pub async fn delete<T: serde::de::DeserializeOwned>(&self, path: &str) -> Answer<T> {
         self.call(Method::DELETE, path, None::<&()>).await

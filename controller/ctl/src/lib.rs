@@ -5,6 +5,7 @@
 
 mod cli;
 mod client;
+mod confirm;
 mod convert;
 mod error;
 mod files;

@@ -198,6 +198,7 @@ pub fn agent(name: &str, phase: Phase, message: &str) -> Object {
             .map(|(name, state)| (name.to_owned(), state))
             .into(),
             verify: None,
+            generations: Vec::new(),
         }),
         outdated: false,
     }

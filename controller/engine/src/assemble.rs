@@ -16,8 +16,10 @@ use uuid::Uuid;
 use crate::intake::sources::{Intake, document, slice};
 use crate::ledger::{Deletion, Entry, Ledger, LedgerError, ObjectRecord, Origin};
 
+mod generations;
 mod standing;
 
+pub use generations::{retained, users, with_rebuilds};
 pub use standing::{Move, Standing, moved, note_moved, standing};
 
 /// Brings the ledger up to date with what is in force: new objects, new generations, new places, and objects
@@ -103,13 +105,31 @@ pub fn assemble(
     for (record, _) in still_needed(ledger) {
         uids.entry(record.key.clone()).or_insert_with(|| record.uid.clone());
     }
+    let facts = &*with_rebuilds(facts, ledger);
     let mut resolution = resolve(documents, &uids, facts);
     add_connections(&mut resolution, documents, ledger, facts);
-    for record in ledger.records() {
-        add_leaving(&mut resolution, record, facts, retention, now);
-    }
+    add_known(&mut resolution, documents, ledger, facts, retention, now);
     admit(&mut resolution, ledger, facts);
     resolution
+}
+
+/// Adds what the ledger knows: which lives of databases are wanted, and what nobody wants any more. Pure.
+pub fn add_known(
+    resolution: &mut Resolution,
+    documents: &BTreeMap<ObjectKey, Document>,
+    ledger: &Ledger,
+    facts: &Facts,
+    retention: SignedDuration,
+    now: Timestamp,
+) {
+    for record in ledger.records() {
+        let key = (record.key.clone(), record.uid.clone());
+        if let Some(object) = resolution.desired.objects.get_mut(&key) {
+            record.add_lives(object);
+        }
+        add_leaving(resolution, record, facts, retention, now);
+    }
+    generations::drop_unused(&mut resolution.desired, documents, ledger, retention, now);
 }
 
 /// Refuses the agents that the host has no room for. Pure.
@@ -218,10 +238,15 @@ pub fn add_leaving(
             Standing::Apart => {}
         }
         let over = match &record.deletion {
+            _ if id.kind == ResourceKind::Database && is_copied(record, entry) => false,
+            _ if entry.kept.as_ref().is_some_and(|kept| kept.dropped) => true,
             // Its volumes hold data that nobody but a purge removes.
             Some(deletion) if id.kind == ResourceKind::Container => deletion.purge,
             Some(deletion) => deletion.purge || now >= deletion.until,
             None if id.kind == ResourceKind::Container => false,
+            // See `generations`.
+            None if id.kind == ResourceKind::Template => false,
+            None if entry.kept.as_ref().is_some_and(|kept| kept.saved) => false,
             None => entry.leaving_since.is_some_and(|since| now.duration_since(since) >= retention),
         };
         let Some(target) = target(id.kind, record.deletion.is_some(), over) else { continue };
@@ -235,6 +260,12 @@ pub fn add_leaving(
         };
         object.resources.insert(id, wanted);
     }
+}
+
+/// Whether another database is to be cloned from what is kept here.
+fn is_copied(record: &ObjectRecord, entry: &Entry) -> bool {
+    let is_source = entry.kept.as_ref().is_some_and(|kept| record.is_source(&kept.name));
+    record.deletion.is_none() && is_source
 }
 
 /// Whether something lies in an embedded server of the same Infra that leaves: it stops, stays and goes with
@@ -258,7 +289,7 @@ fn target(kind: ResourceKind, whole_object: bool, over: bool) -> Option<AnyTarge
     match kind {
         // Whoever would clone from it has left before its Stack.
         ResourceKind::Template if whole_object => Some(AnyTarget::Gone),
-        // Others may still be cloning from an earlier generation of a template, and it costs only disk.
+        // Whether it goes is seen by who uses it: see `generations`.
         ResourceKind::Template => None,
         // A server holds what others wrote: it stops, and its data stays as long as theirs.
         ResourceKind::Service | ResourceKind::Container => Some(AnyTarget::Trashed),
@@ -333,6 +364,10 @@ fn note(
     entry: &Entry,
     facts: &Facts,
 ) -> Option<(String, bool)> {
+    if entry.kept.as_ref().is_some_and(|kept| kept.saved) {
+        // A person wants it.
+        return None;
+    }
     let id = record.resource_id(local, &entry.place);
     let wanted = object.resources.get(&id).is_some_and(|wanted| !wanted.target.leaves());
     let wanted = match standing(object, &entry.place, facts, &mut BTreeSet::new()) {

@@ -140,6 +140,9 @@ impl<W: World> Converger<W> {
             false => SEEN_MAX_AGE,
         };
         let mut have = observer.look(to, ask(), age).await; //                                  (I/O)
+        if intent::note_seen(&mut core.ledger(), object, uid, &have)? {
+            core.queue.add(Job::Survey, Duration::ZERO);
+        }
         let mut plan = plan_object(&view.desired, &have, key, uid); //                         (pure)
         let ordered = core.take_orders(key, uid);
         intent::add_orders(&mut plan, object, &have, &ordered); //                             (pure)
@@ -160,6 +163,9 @@ impl<W: World> Converger<W> {
             core.retries().note(&plan, &tried, &withheld, Instant::now(), jitter());
             fates = by_resource(&plan, &tried);
             plan.steps.iter().for_each(|step| observer.invalidate(&step.resource));
+            for id in &intent::kept_by(&plan) {
+                observer.invalidate(id);
+            }
             let (seen, applied) = tokio::join!(
                 observer.look(to, ask(), SEEN_MAX_AGE), //                                      (I/O)
                 async { intent::applied(&mut core.ledger(), &view.desired, uid, &plan, &tried) }, // (I/O)

@@ -64,6 +64,7 @@ impl FactBook {
             bin,
             environment,
             secrets: BTreeMap::new(),
+            rebuilds: BTreeMap::new(),
             answers: BTreeMap::new(),
         };
         let book = Book { facts: Arc::new(facts), looked_up: BTreeMap::new() };

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use agent_harness_model::desired::{Desired, DesiredObject, Wanted};
 use agent_harness_model::id::{ResourceId, Uid};
 use agent_harness_model::kinds::{
-    Action, AnyTarget, Have, Place, Resource, container, process, service,
+    Action, AnyTarget, Have, Place, Resource, container, database, process, service,
 };
 use agent_harness_model::plan::{Plan, Step, StepId};
 use agent_harness_model::world::{Fate, Observed, Seen};
@@ -15,7 +15,7 @@ use jiff::Timestamp;
 
 use crate::core::{Core, Job};
 use crate::intake::servers::lies_in;
-use crate::ledger::{Ledger, LedgerError};
+use crate::ledger::{Ledger, LedgerError, Life, ObjectRecord, kept_as};
 use crate::leftovers;
 
 /// How far an incarnation has left.
@@ -116,6 +116,9 @@ pub fn write(
         for step in &plan.steps {
             let Some(wanted) = desired.wanted(&step.resource) else { continue };
             let AnyTarget::Present(resource) = &wanted.target else { continue };
+            if let Action::Database(action) = &step.action {
+                note_database(record, &step.resource.local(), action);
+            }
             let entry = record.claim(&step.resource.local(), &wanted.place);
             // What was applied before is known already: a restart writes nothing, and works on a full disk.
             if !entry.record.knows(resource.fingerprint()) {
@@ -123,6 +126,69 @@ pub fn write(
             }
         }
     })
+}
+
+/// What becomes of a database: what was there is kept, and what it is made of is in use.
+fn note_database(record: &mut ObjectRecord, local: &str, action: &database::Action) {
+    match action {
+        database::Action::SetAside(want) => record.note_replaced(local, want, Timestamp::now()),
+        database::Action::Create(want) => {
+            let entry = record.claim(local, &Place::Database(want.place.clone()));
+            entry.generation = want.generation().cloned();
+        }
+        database::Action::RepairRole(_)
+        | database::Action::Trash(_)
+        | database::Action::Restore(_)
+        | database::Action::Purge(_) => {}
+    }
+}
+
+/// Notes of databases what was seen: which generation each came from, and that its life has begun. Says whether
+/// anything was new.
+pub fn note_seen(
+    ledger: &mut Ledger,
+    object: &DesiredObject,
+    uid: &Uid,
+    have: &Observed,
+) -> Result<bool, LedgerError> {
+    let databases = object.resources.keys().filter_map(|id| match have.get(id) {
+        Seen::Known(Some(Have::Database(database::Observed::Live {
+            generation, life, ..
+        }))) => Some((id.local(), generation, life)),
+        _ => None,
+    });
+    let before = ledger.revision();
+    for (local, generation, life) in databases {
+        let entry = ledger.get(uid).and_then(|record| record.resources.get(&local));
+        let is_new = entry.is_some_and(|entry| {
+            let begun = |it: &Life| !it.done && Some(&it.id) == life.as_ref();
+            entry.generation != *generation || entry.life.as_ref().is_some_and(begun)
+        });
+        if !is_new {
+            continue;
+        }
+        ledger.update(uid, |record| {
+            let Some(entry) = record.resources.get_mut(&local) else { return };
+            entry.generation.clone_from(generation);
+            if let Some(wanted) = entry.life.as_mut().filter(|it| Some(&it.id) == life.as_ref()) {
+                wanted.done = true;
+            }
+        })?;
+    }
+    Ok(ledger.revision() != before)
+}
+
+/// The kept databases that a plan makes: what was known of them is not true any more.
+pub fn kept_by(plan: &Plan) -> Vec<ResourceId> {
+    let name = |step: &Step| match &step.action {
+        Action::Database(database::Action::SetAside(want)) => {
+            let name = want.life.as_ref()?.aside.kept.as_ref()?;
+            let name = kept_as(&step.resource.name, name);
+            Some(ResourceId { name, ..step.resource.clone() })
+        }
+        _ => None,
+    };
+    plan.steps.iter().filter_map(name).collect()
 }
 
 /// Writes down which resources were brought about: those whose steps all ended well.
@@ -246,9 +312,8 @@ fn forget_with_server(ledger: &mut Ledger, server: &Place) -> Result<(), LedgerE
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ledger::{ObjectRecord, Origin};
+    use crate::ledger::Origin;
     use agent_harness_model::id::ObjectKey;
-    use agent_harness_model::kinds::database;
 
     #[test]
     fn what_is_in_a_server_is_forgotten_with_its_last_owner() {
@@ -257,7 +322,7 @@ mod tests {
         let (infra, name, root) = ("i".to_owned(), "postgres".to_owned(), Some("/r".into()));
         let server = Place::Service(service::Place { infra: infra.clone(), name, root });
         let (database, role) = ("a".to_owned(), "a".to_owned());
-        let inside = Place::Database(database::Place { infra, database, role });
+        let inside = Place::Database(database::Place { infra, database, role, kept: None });
         for (uid, key, local, place) in [
             ("u1", ObjectKey::infra("i"), "service/postgres", &server),
             ("u2", ObjectKey::agent("a"), "database/a", &inside),

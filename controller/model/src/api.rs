@@ -38,11 +38,19 @@
 //! | `GET /v1/objects/agent/{name}/verify` | | the last `Report` |
 //! | `DELETE /v1/objects/agent/{name}/verify/{run}` | | `true`, unless it has ended; its stream still tells what came of it |
 //! | `GET /v1/objects/agent/{name}/queries?limit=N` | | `Vec<SlowQuery>`, what took longest in all first |
+//! | `POST /v1/objects/agent/{name}/database/reset` | | [`Replaced`] |
+//! | `POST /v1/objects/agent/{name}/database/save?name=NAME` | | [`Replaced`] |
+//! | `POST /v1/objects/agent/{name}/database/restore?name=NAME` | | [`Replaced`] |
+//! | `GET /v1/objects/agent/{name}/database/kept` | | `Vec<KeptDatabase>`, the oldest first |
+//! | `DELETE /v1/objects/agent/{name}/database/kept?name=NAME` | | nothing |
+//! | `GET /v1/objects/stack/{name}/generations` | | `Vec<Generation>`, the current one first |
+//! | `POST /v1/objects/stack/{name}/rebuild` | | [`Rebuilt`] |
 //! | `POST /v1/objects/infra/{name}/exec/{service}` | stream of [`Frame`] | stream of [`Frame`], ends with the command |
 //! | `GET /v1/events?object=KIND/NAME&follow=true` | | stream of [`Event`], oldest first |
 //! | `POST /v1/down` | [`DownRequest`] | stream of [`Event`], ends when all is down |
 
 mod check;
+mod database;
 mod frame;
 mod health;
 mod prove;
@@ -59,6 +67,7 @@ use serde::{Deserialize, Serialize};
 use crate::id::{ObjectKey, Uid};
 use crate::status::Status;
 pub use check::{Check, Verdict};
+pub use database::{Generation, GenerationState, KeptDatabase, Rebuilt, Replaced};
 pub use frame::{Ended, ExecRequest, Frame, FrameError, Frames, WindowSize};
 pub use health::HealthNow;
 pub use prove::{Belongings, Places, Proof, ProveRequest};

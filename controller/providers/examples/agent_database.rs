@@ -176,8 +176,12 @@ fn template() -> (Arc<template::Desired>, String) {
 
 fn agent(number: usize, template: &template::Desired) -> Arc<database::Desired> {
     let name = format!("agent_{number}");
-    let place =
-        database::Place { infra: "shared".into(), database: name.clone(), role: name.clone() };
+    let place = database::Place {
+        infra: "shared".into(),
+        database: name.clone(),
+        role: name.clone(),
+        kept: None,
+    };
     Arc::new(database::Desired {
         place,
         fingerprint: "f".into(),
@@ -187,6 +191,7 @@ fn agent(number: usize, template: &template::Desired) -> Arc<database::Desired> 
             generation: template.fingerprint.clone(),
         }),
         strategy: database::Strategy::WalLog,
+        life: None,
     })
 }
 

@@ -2,6 +2,7 @@
 
 mod health;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,6 +15,7 @@ use futures_util::future::join_all;
 use jiff::Timestamp;
 
 use crate::docker::{Containers, Engine};
+use crate::postgres::sizes::{self, Figures};
 use crate::postgres::{Server, Servers, StatementsError, statements};
 use crate::process::figures::{Table, Usage};
 use crate::process::{Process, ProcessState, Supervisor, described, process_id};
@@ -144,6 +146,21 @@ impl Live {
         };
         let server = self.servers.get(&place.infra, connection);
         statements::slowest(&server, &self.mark(id), place, limit).await
+    }
+
+    /// How large databases of ours are in an Infra's server, by name; those that are not there are left out.
+    pub async fn sizes(
+        &self,
+        connections: &Connections,
+        infra: &str,
+        names: &[String],
+    ) -> Result<BTreeMap<String, Figures>, String> {
+        let Some(connection) = connections.postgres.get(infra) else {
+            return Err(format!("infra/{infra} has no PostgreSQL server"));
+        };
+        let server = self.servers.get(infra, connection);
+        let look = sizes::of(&server, &self.installation, names);
+        within(LOOK, server.label(), Box::pin(look)).await?.map_err(|error| error.to_string())
     }
 
     /// The process of a resource, when it carries our mark.

@@ -14,6 +14,7 @@ use super::containers::Servers;
 use super::harness::{Site, succeed, text};
 
 mod back;
+mod database;
 mod first;
 
 /// More boundaries than an agent has steps.

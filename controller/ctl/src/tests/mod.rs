@@ -2,6 +2,7 @@
 
 mod agents;
 mod change;
+mod db;
 mod get;
 mod inside;
 mod look;

@@ -1,9 +1,10 @@
 //! `ctl describe`: everything about an object, for people.
 
 mod above;
+mod generations;
 mod services;
 
-use agent_harness_model::api::{Event, Object};
+use agent_harness_model::api::{Event, Generation, Object};
 use agent_harness_model::id::{ObjectKey, ObjectKind};
 use agent_harness_model::status::{Phase, Status};
 
@@ -36,6 +37,12 @@ impl DescribeArgs {
     }
 }
 
+/// What is asked for by whoever describes an object, beside its status.
+struct Parts {
+    services: Services,
+    generations: Vec<Generation>,
+}
+
 /// Carries it out.
 pub async fn run(args: DescribeArgs, client: &Client, ui: &mut Ui) -> Result {
     let named = if args.names.is_empty() {
@@ -63,7 +70,14 @@ pub async fn run(args: DescribeArgs, client: &Client, ui: &mut Ui) -> Result {
             }
             Some(_) | None => Services::default(),
         };
-        describe(ui, object, &services, &happened)?;
+        let generations = match object.key() {
+            Some(key) if key.kind == ObjectKind::Stack && live => {
+                generations::look(client, &key).await
+            }
+            Some(_) | None => Vec::new(),
+        };
+        let parts = Parts { services, generations };
+        describe(ui, object, &parts, &happened)?;
     }
     Ok(Exit::Done)
 }
@@ -73,7 +87,7 @@ async fn history(client: &Client, key: &ObjectKey) -> Result<Vec<Event>> {
     Ok(client.list(&path).await?)
 }
 
-fn describe(ui: &mut Ui, object: &Object, services: &Services, happened: &[Event]) -> Result<()> {
+fn describe(ui: &mut Ui, object: &Object, parts: &Parts, happened: &[Event]) -> Result<()> {
     let name = format!("{}/{}", object.kind.to_lowercase(), object.metadata.name);
     let phase = object::phase(object);
     let phase_shown = ui.paint(object::phase_tone(phase), &phase.to_string());
@@ -90,7 +104,8 @@ fn describe(ui: &mut Ui, object: &Object, services: &Services, happened: &[Event
     if let Some(status) = &object.status {
         verified(ui, status)?;
         addresses(ui, status)?;
-        services.show(ui)?;
+        parts.services.show(ui)?;
+        generations::show(ui, &parts.generations)?;
         conditions(ui, status, &above)?;
         resources(ui, status, &above)?;
     }

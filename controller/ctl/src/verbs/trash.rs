@@ -9,7 +9,8 @@ use crate::ui::{Cell, Table, Tone, Ui, age};
 /// List what can be brought back
 ///
 /// Deleted objects come back with `ctl undelete`. What a live one put aside, such as a database that was
-/// renamed in its spec, comes back when the spec wants it again.
+/// renamed in its spec, comes back when the spec wants it again; a database that was reset or restored over, with
+/// `ctl db restore`.
 #[derive(Debug, clap::Args)]
 pub struct TrashArgs {
     /// How to print it
@@ -70,7 +71,12 @@ pub async fn run(args: TrashArgs, client: &Client, ui: &mut Ui) -> Result {
 /// What is kept, and of a live object why.
 fn kept(one: &Trashed) -> String {
     let resources = one.resources.join(", ");
-    if one.live {
+    // `database/agent_3:reset-20261130-182000`
+    let kept = one.resources.iter().map(|it| it.strip_prefix("database/")?.split_once(':'));
+    let kept: Option<Vec<_>> = kept.collect();
+    if let Some([(_, name)]) = kept.as_deref().filter(|_| one.live) {
+        format!("{resources} (`ctl db restore {} {name}` brings it back)", one.object.name)
+    } else if one.live {
         format!("{resources} (it is live, and its spec wants others)")
     } else {
         resources

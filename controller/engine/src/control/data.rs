@@ -22,7 +22,10 @@ fn at(place: &Place) -> Vec<String> {
         }
         Place::Worktree(place) => vec![format!("worktree {}", place.path.display())],
         Place::Template(place) => vec![format!("database {}", place.database)],
-        Place::Database(place) => vec![format!("database {}", place.database)],
+        Place::Database(place) => vec![match &place.kept {
+            Some(name) => format!("database {}, kept as {name}", place.database),
+            None => format!("database {}", place.database),
+        }],
         Place::Bucket(place) => vec![format!("bucket {}", place.bucket)],
         Place::File(_) | Place::Setup(_) | Place::Process(_) => Vec::new(),
     }

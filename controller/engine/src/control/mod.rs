@@ -4,11 +4,13 @@
 mod answer;
 mod apply;
 mod data;
+mod databases;
 mod doctor;
 mod edits;
 mod exec;
 mod figures;
 mod files;
+mod generations;
 mod incarnations;
 mod leave;
 mod logs;
@@ -118,6 +120,13 @@ fn routes(control: Control) -> Router {
         .route("/v1/remains", post(prove::remains))
         .route("/v1/objects/{kind}/{name}/verify", post(verify::begin).get(verify::last))
         .route("/v1/objects/{kind}/{name}/verify/{run}", delete(verify::stop))
+        .route("/v1/objects/{kind}/{name}/database/reset", post(databases::reset))
+        .route("/v1/objects/{kind}/{name}/database/save", post(databases::save))
+        .route("/v1/objects/{kind}/{name}/database/restore", post(databases::restore))
+        .route("/v1/objects/{kind}/{name}/database/kept", get(databases::kept))
+        .route("/v1/objects/{kind}/{name}/database/kept", delete(databases::forget))
+        .route("/v1/objects/{kind}/{name}/generations", get(generations::list))
+        .route("/v1/objects/{kind}/{name}/rebuild", post(generations::rebuild))
         .route("/v1/objects/{kind}/{name}/exec/{service}", post(exec::exec))
         .route("/v1/objects/{kind}/{name}/logs/{service}", get(logs::stream))
         .route("/v1/apply", post(apply::apply))

@@ -15,7 +15,7 @@ use axum::http::StatusCode;
 
 use super::Control;
 use super::answer::{Refusal, key};
-use super::incarnations;
+use super::{generations, incarnations};
 use crate::core::{Core, Job, Progress};
 use crate::publish;
 use crate::survey;
@@ -56,7 +56,11 @@ pub async fn list(
         as_of_now(&control.core).await?;
     }
     first_look(&control.core, |_| true).await;
-    Ok(Json(publish::objects(&control.core).into_values().collect()))
+    let mut all: Vec<_> = publish::objects(&control.core).into_values().collect();
+    for object in &mut all {
+        generations::tell(&control.core, object);
+    }
+    Ok(Json(all))
 }
 
 /// Takes in what the folder holds at this moment; while everything is being ended, nothing is taken in any more.
@@ -96,7 +100,9 @@ pub async fn one(
         return Ok(Json(publish::incarnation(&control.core, &record)));
     }
     first_look(&control.core, |other| *other == key).await;
-    publish::one(&control.core, &key).map(Json).ok_or_else(|| Refusal::no_object(&key))
+    let mut object = publish::one(&control.core, &key).ok_or_else(|| Refusal::no_object(&key))?;
+    generations::tell(&control.core, &mut object);
+    Ok(Json(object))
 }
 
 /// Waits a moment for objects at which nobody has looked since the start: their answer would have no status.

@@ -15,7 +15,7 @@ use jiff::Timestamp;
 
 use super::answer::Refusal;
 use super::files;
-use crate::assemble::{add_leaving, admit, still_needed, uids};
+use crate::assemble::{add_known, admit, still_needed, uids, with_rebuilds};
 use crate::core::Core;
 use crate::intake::servers;
 use crate::intake::sources::last_good;
@@ -146,11 +146,14 @@ pub fn check(core: &Core, view: &View, given: &Given) -> Result<Trial, Refusal> 
     let mut facts = (*core.facts.facts()).clone();
     let mut needs = BTreeSet::new();
     let resolution = loop {
-        let mut resolution = resolve(&documents, &uids, &facts);
-        for record in core.ledger().records() {
-            let retention = core.config.retention;
-            add_leaving(&mut resolution, record, &facts, retention, Timestamp::now());
-        }
+        let (retention, now) = (core.config.retention, Timestamp::now());
+        let mut resolution = {
+            let ledger = core.ledger();
+            let facts = with_rebuilds(&facts, &ledger);
+            let mut resolution = resolve(&documents, &uids, &facts);
+            add_known(&mut resolution, &documents, &ledger, &facts, retention, now);
+            resolution
+        };
         admit(&mut resolution, &core.ledger(), &facts);
         if resolution.needs.is_subset(&needs) {
             break resolution;

@@ -176,7 +176,10 @@ mod tests {
         let mut ledger = Ledger::open(state.path()).unwrap();
         let mut agent = record(ObjectKey::agent("a"), "u1", "");
         let (infra, database, role) = ("i".to_owned(), "a".to_owned(), "a".to_owned());
-        agent.claim("database/a", &Place::Database(database::Place { infra, database, role }));
+        agent.claim(
+            "database/a",
+            &Place::Database(database::Place { infra, database, role, kept: None }),
+        );
         ledger.save(agent).unwrap();
         let along = |spec: &str| {
             let key = ObjectKey::infra("i");

@@ -5,6 +5,7 @@
 //! finishes on its next start, also for an object whose spec file was removed meanwhile.
 //! What is done about the entries is decided elsewhere.
 
+mod lives;
 mod record;
 
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ use std::path::{Path, PathBuf};
 use agent_harness_model::id::{ObjectKey, Uid};
 use agent_harness_providers::fs::{self, FsError};
 
+pub use lives::{Kept, Life, kept_as};
 pub use record::{Deletion, Entry, ObjectRecord, Origin};
 
 /// Why the ledger could not be read or written.
@@ -138,12 +140,11 @@ mod tests {
         record.resources.insert(
             "process/api".into(),
             Entry {
-                place: Place::Process(process::Place {
+                record: Record { applied: Some("f1".into()), intended: None },
+                ..Entry::new(Place::Process(process::Place {
                     stop_signal: "SIGTERM".into(),
                     stop_grace_ms: 5000,
-                }),
-                record: Record { applied: Some("f1".into()), intended: None },
-                leaving_since: None,
+                }))
             },
         );
         record

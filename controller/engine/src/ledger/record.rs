@@ -11,6 +11,8 @@ use agent_harness_model::world::Record;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::lives::{Kept, Life};
+
 /// All that is remembered of one incarnation of an object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -34,9 +36,17 @@ pub struct ObjectRecord {
     /// What the host has given it of what it asks for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub given: Option<Amount>,
+    /// Of a Stack: how often its template was asked to be built anew by hand.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub rebuilds: u32,
     /// Set once it is to leave.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deletion: Option<Deletion>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks like this")]
+fn is_none(number: &u32) -> bool {
+    *number == 0
 }
 
 /// Where a spec was read, and its text.
@@ -63,6 +73,29 @@ pub struct Entry {
     /// Since when the object does not want it any more; its retention counts from here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub leaving_since: Option<Timestamp>,
+    /// Of a database: the template generation that it came from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generation: Option<String>,
+    /// Of a database: which of its lives is wanted; `None`: the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub life: Option<Life>,
+    /// It is what a database was in an earlier life.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<Kept>,
+}
+
+impl Entry {
+    /// Of something at a place, of which nothing else is known yet.
+    pub fn new(place: Place) -> Self {
+        Self {
+            place,
+            record: Record::default(),
+            leaving_since: None,
+            generation: None,
+            life: None,
+            kept: None,
+        }
+    }
 }
 
 /// That an object is to leave, and how far that is.
@@ -92,6 +125,7 @@ impl ObjectRecord {
             origin,
             resources: BTreeMap::new(),
             given: None,
+            rebuilds: 0,
             deletion: None,
         }
     }
@@ -102,11 +136,8 @@ impl ObjectRecord {
     /// entry of its own, so that it can still be removed.
     pub fn claim(&mut self, local: &str, place: &Place) -> &mut Entry {
         self.set_apart(local, place);
-        let entry = self.resources.entry(local.to_owned()).or_insert_with(|| Entry {
-            place: place.clone(),
-            record: Record::default(),
-            leaving_since: None,
-        });
+        let entry =
+            self.resources.entry(local.to_owned()).or_insert_with(|| Entry::new(place.clone()));
         entry.place = place.clone();
         entry
     }

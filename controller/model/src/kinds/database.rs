@@ -25,6 +25,51 @@ pub struct Desired {
     pub template: Option<From>,
     /// How the template is copied.
     pub strategy: Strategy,
+    /// Which of its lives it is to be in; `None`: the first.
+    pub life: Option<Life>,
+}
+
+/// A life of a database. A reset, a save and a restore each end one and begin another: the database of the life before
+/// is kept under a name of its own, and a new one takes its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Life {
+    /// Tells it from the others.
+    pub id: String,
+    /// Where the database of the life before goes.
+    pub aside: Place,
+    /// The kept database that it is cloned from; `None`: from the template, as the first was.
+    pub copy: Option<Copy>,
+    /// What was prepared in the life before is to be prepared anew.
+    pub renews: bool,
+}
+
+/// A kept database, as something to clone from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Copy {
+    /// Where it is.
+    pub place: Place,
+    /// The template generation that it came from.
+    pub generation: Option<String>,
+}
+
+impl Desired {
+    /// Whether what was prepared in the database before is not in the one that is made of this.
+    pub fn begins_anew(&self) -> bool {
+        self.life.as_ref().is_none_or(|life| life.renews)
+    }
+
+    /// The generation that a database has which is made of this.
+    pub fn generation(&self) -> Option<&String> {
+        match self.life.as_ref().and_then(|life| life.copy.as_ref()) {
+            Some(copy) => copy.generation.as_ref(),
+            None => self.template.as_ref().map(|from| &from.generation),
+        }
+    }
+
+    /// Names the life that is wanted.
+    pub fn life_id(&self) -> Option<&String> {
+        self.life.as_ref().map(|life| &life.id)
+    }
 }
 
 /// How a template is copied.
@@ -58,6 +103,17 @@ pub struct Place {
     pub database: String,
     /// Its owner role.
     pub role: String,
+    /// The database of an earlier life, kept under this name and closed to everybody. Its names are derived from
+    /// this one and the owner's uid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<String>,
+}
+
+impl Place {
+    /// Where this database is kept under a name.
+    pub fn kept_as(&self, name: &str) -> Self {
+        Self { kept: Some(name.to_owned()), ..self.clone() }
+    }
 }
 
 /// What was seen of it.
@@ -69,6 +125,8 @@ pub enum Observed {
     Live {
         /// Generation of the template that it was cloned from.
         generation: Option<String>,
+        /// Which of its lives it is in; `None`: the first.
+        life: Option<String>,
         /// The role can log in with the password that we know, and owns the database.
         role_ok: bool,
     },
@@ -85,6 +143,8 @@ pub enum Action {
     Create(Arc<Desired>),
     /// Set the role's password and ownership right.
     RepairRole(Arc<Desired>),
+    /// End its sessions, lock it, and keep it where the wanted life says.
+    SetAside(Arc<Desired>),
     /// End its sessions, lock it, rename it.
     Trash(Place),
     /// Rename it back and open it.
@@ -96,16 +156,26 @@ pub enum Action {
 impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Create(want) => match &want.template {
-                Some(from) => write!(f, "clone from {}", from.database),
-                None => f.write_str("create"),
+            Self::Create(want) => match (kept(want), &want.template) {
+                (Some(name), _) => write!(f, "clone from {name}"),
+                (None, Some(from)) => write!(f, "clone from {}", from.database),
+                (None, None) => f.write_str("create"),
             },
             Self::RepairRole(_) => f.write_str("repair role"),
+            Self::SetAside(want) => {
+                let name = want.life.as_ref().and_then(|life| life.aside.kept.as_deref());
+                write!(f, "keep as {}", name.unwrap_or("?"))
+            }
             Self::Trash(_) => f.write_str("move to trash"),
             Self::Restore(_) => f.write_str("restore"),
             Self::Purge(_) => f.write_str("purge"),
         }
     }
+}
+
+/// The name of what it is cloned from, where that is no template.
+fn kept(want: &Desired) -> Option<&str> {
+    want.life.as_ref()?.copy.as_ref()?.place.kept.as_deref()
 }
 
 impl Kind for Database {
@@ -127,6 +197,14 @@ impl Kind for Database {
                 Action::Restore(Arc::clone(want)),
                 "is in the trash and is wanted again",
             ),
+            (Target::Present(want), Some(Observed::Live { life, .. }))
+                if want.life.is_some() && life.as_ref() != want.life_id() =>
+            {
+                Verdict::Change(vec![
+                    (Action::SetAside(Arc::clone(want)), "another is to take its place".to_owned()),
+                    (Action::Create(Arc::clone(want)), "the one before is kept".to_owned()),
+                ])
+            }
             (Target::Present(want), Some(Observed::Live { role_ok: false, .. })) => {
                 Verdict::one(Action::RepairRole(Arc::clone(want)), "its role was changed")
             }
@@ -162,7 +240,7 @@ impl Kind for Database {
     fn reversibility(action: &Action) -> Reversibility {
         match action {
             Action::Create(_) | Action::RepairRole(_) => Reversibility::Free,
-            Action::Trash(_) | Action::Restore(_) => Reversibility::Undoable,
+            Action::SetAside(_) | Action::Trash(_) | Action::Restore(_) => Reversibility::Undoable,
             Action::Purge(_) => Reversibility::Final,
         }
     }

@@ -305,7 +305,8 @@ impl Place {
                 (&a.infra, &a.database) == (&b.infra, &b.database)
             }
             (Self::Database(a), Self::Database(b)) => {
-                (&a.infra, &a.database, &a.role) == (&b.infra, &b.database, &b.role)
+                (&a.infra, &a.database, &a.role, &a.kept)
+                    == (&b.infra, &b.database, &b.role, &b.kept)
             }
             (Self::Bucket(a), Self::Bucket(b)) => (&a.infra, &a.bucket) == (&b.infra, &b.bucket),
             // They are known by their owner and name alone.

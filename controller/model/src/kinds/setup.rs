@@ -25,6 +25,8 @@ pub struct Desired {
     pub command: Command,
     /// Glob patterns below `place.root`; their files' contents are part of what it depends on.
     pub inputs: Vec<String>,
+    /// They are those of the template that it prepares clones of: it names none itself.
+    pub inherits: bool,
     /// Path below `place.root` that it makes: missing means it has to run.
     pub creates: Option<PathBuf>,
     /// Seconds after which it is stopped and counts as failed.
@@ -58,6 +60,10 @@ pub struct Run {
     pub fingerprint: String,
     /// Hash over the inputs at that time.
     pub inputs: String,
+    /// `Desired::inherits` at that time. What an earlier release ran looked at no inputs, and is not run again for that
+    /// alone: an upgrade stops nobody.
+    #[serde(default)]
+    pub inherits: bool,
     /// It ended with code 0.
     pub success: bool,
     /// `exit code 1`, `timed out after 20 min`.
@@ -123,7 +129,7 @@ fn cause(want: &Desired, have: Option<&Observed>) -> Option<String> {
         Some(format!("its last run ended with {}", last.how))
     } else if last.fingerprint != want.fingerprint {
         Some("its command changed".into())
-    } else if last.inputs != have.inputs {
+    } else if last.inputs != have.inputs && last.inherits == want.inherits {
         Some("its inputs changed".into())
     } else if have.output_missing {
         Some("what it creates is missing".into())

@@ -102,10 +102,20 @@ impl<'a> Builder<'a> {
                     return self.hold(id, Hold::NoRoom(why.clone()));
                 }
                 if exchange::makes_room(self.object, wanted) {
-                    self.end_processes();
+                    self.end_processes("its worktree is exchanged for that of another repository");
                 }
                 match self.gates(id, wanted) {
                     Err(hold) => self.hold(id, hold),
+                    Ok(after) if changes.iter().any(|(action, _)| replaces(action)) => {
+                        let cause = format!("{} is replaced", id.local());
+                        self.change_unused(id, changes, after, &cause);
+                    }
+                    Ok(after)
+                        if prepares_again(wanted, have) && !self.steps_of.contains_key(id) =>
+                    {
+                        let cause = format!("{} runs again", id.local());
+                        self.change_unused(id, changes, after, &cause);
+                    }
                     Ok(after) => self.change(id, changes, after),
                 }
             }
@@ -183,9 +193,54 @@ impl<'a> Builder<'a> {
         Ok(after)
     }
 
-    /// Ends every process that runs and about which nothing else is done: none can outlast the exchange of its
-    /// worktree.
-    fn end_processes(&mut self) {
+    /// Changes what all processes use, once none uses it any more. What was ended for that starts again by itself, as
+    /// it is wanted.
+    fn change_unused(
+        &mut self,
+        id: &'a ResourceId,
+        changes: Vec<(Action, String)>,
+        after: Vec<StepId>,
+        cause: &str,
+    ) {
+        let unseen = self.object.resources.keys().find(|other| {
+            other.kind == ResourceKind::Process && matches!(self.have.get(other), Seen::Unknown(_))
+        });
+        if let Some(process) = unseen {
+            let why = format!("waits until it can be seen whether {} uses it", process.local());
+            return self.hold(id, Hold::Wait(why));
+        }
+        if let Some(hold) = changes.iter().find_map(|(action, _)| self.missing_copy(action)) {
+            return self.hold(id, hold);
+        }
+        self.end_processes(cause);
+        let of_processes =
+            self.steps_of.iter().filter(|(other, _)| other.kind == ResourceKind::Process);
+        let after = of_processes.flat_map(|(_, steps)| steps).copied().chain(after).collect();
+        self.change(id, changes, after);
+    }
+
+    /// Why what is there stays where it is: what is to be cloned in its place is not there.
+    fn missing_copy(&self, action: &Action) -> Option<Hold> {
+        let Action::Database(database::Action::SetAside(want)) = action else { return None };
+        let life = want.life.as_ref()?;
+        let copy = life.copy.as_ref().filter(|copy| copy.place != life.aside)?;
+        let mut resources = self.object.resources.iter();
+        let is_it =
+            |wanted: &Wanted| matches!(&wanted.place, Place::Database(it) if *it == copy.place);
+        let found = resources.find(|(_, wanted)| is_it(wanted)).map(|(id, _)| self.have.get(id));
+        let name = copy.place.kept.as_deref().unwrap_or_default();
+        match found {
+            Some(Seen::Known(Some(Have::Database(database::Observed::Trashed)))) => None,
+            Some(Seen::Unknown(why)) => Some(Hold::Unknown(why)),
+            Some(Seen::Known(_)) | None => Some(Hold::Stalled(format!(
+                "stays as it is: the kept database {name} is not there any more; `ctl db list` says which are"
+            ))),
+        }
+    }
+
+    /// Ends every process that runs and about which nothing else is done: none can outlast the exchange of what it
+    /// works in.
+    fn end_processes(&mut self, cause: &str) {
         let object = self.object;
         for (id, wanted) in &object.resources {
             let running = matches!(
@@ -198,7 +253,6 @@ impl<'a> Builder<'a> {
             {
                 self.plan.held.remove(id);
                 let stop = Action::Process(process::Action::Stop(place.clone()));
-                let cause = "its worktree is exchanged for that of another repository";
                 self.push(id, stop, cause.to_owned(), Vec::new());
             }
         }
@@ -333,12 +387,25 @@ fn attainable(kind: ResourceKind, need: Need) -> bool {
     }
 }
 
+/// Whether an action takes something away from those who use it, so that another can take its place.
+fn replaces(action: &Action) -> bool {
+    matches!(action, Action::Database(database::Action::SetAside(_)))
+}
+
+/// Whether a step that prepared a database is to do so again, while it is in use.
+fn prepares_again(wanted: &Wanted, have: Option<&Have>) -> bool {
+    let of_database = wanted.renewed_by.iter().any(|it| it.kind == ResourceKind::Database);
+    let was_run = |setup: &setup::Observed| setup.last.as_ref().is_some_and(|run| run.success);
+    of_database && matches!(have, Some(Have::Setup(setup)) if was_run(setup))
+}
+
 /// Whether an action makes something that was not there before, without what was prepared in it.
 fn makes_anew(action: &Action) -> bool {
-    matches!(
-        action,
-        Action::Database(database::Action::Create(_))
-            | Action::Worktree(worktree::Action::Add(_))
-            | Action::Bucket(bucket::Action::Create(_))
-    )
+    match action {
+        Action::Database(database::Action::Create(want)) => want.begins_anew(),
+        _ => matches!(
+            action,
+            Action::Worktree(worktree::Action::Add(_)) | Action::Bucket(bucket::Action::Create(_))
+        ),
+    }
 }

@@ -16,6 +16,7 @@ use crate::secret::Secret;
 use crate::world::Seen;
 
 mod ended;
+mod lives;
 mod room;
 
 fn id(kind: ResourceKind, name: &str) -> ResourceId {
@@ -73,17 +74,24 @@ fn object() -> DesiredObject {
         exclude: Vec::new(),
     }));
     let db_want = Resource::Database(Arc::new(database::Desired {
-        place: database::Place { infra: "i".into(), database: "db".into(), role: "db".into() },
+        place: database::Place {
+            infra: "i".into(),
+            database: "db".into(),
+            role: "db".into(),
+            kept: None,
+        },
         fingerprint: "d".into(),
         password: Secret::new("x"),
         template: None,
         strategy: database::Strategy::Auto,
+        life: None,
     }));
     let fix_want = Resource::Setup(Arc::new(setup::Desired {
         place: setup::Place { root: "/t".into() },
         fingerprint: "f".into(),
         command: command("fix"),
         inputs: Vec::new(),
+        inherits: false,
         creates: None,
         timeout_s: 60,
     }));
@@ -142,13 +150,14 @@ fn live_tree() -> Have {
 }
 
 fn live_db() -> Have {
-    Have::Database(database::Observed::Live { generation: None, role_ok: true })
+    Have::Database(database::Observed::Live { generation: None, life: None, role_ok: true })
 }
 
 fn fixed() -> Have {
     let run = setup::Run {
         fingerprint: "f".into(),
         inputs: "i".into(),
+        inherits: false,
         success: true,
         how: "exit code 0".into(),
     };

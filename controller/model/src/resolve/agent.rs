@@ -53,21 +53,21 @@ pub(super) fn resolve(cx: &mut Context<'_>, document: &Document) -> Result<(), S
     ready.extend(files);
     ready.extend(services::used(cx, spec.infra.as_deref(), &node)?);
     if let Some(tree) = &tree {
-        ready.extend(add_setup(cx, &around, &spec.setup, &["setup"], "", tree, &ready)?);
+        let steps = Steps { all: &spec.setup, path: &["setup"], prefix: "", inputs: &[] };
+        ready.extend(add_setup(cx, &around, &steps, tree, &ready)?);
     }
     ready.extend(bucket.map(|id| needs(id, Need::Exists)));
     if let (Some(id), Some(wanted)) = (&database, &spec.database) {
         ready.push(needs(id.clone(), Need::Exists));
-        let path = ["database", "afterClone"];
-        ready.extend(add_setup(
-            cx,
-            &around,
-            &wanted.after_clone,
-            &path,
-            "afterClone.",
-            id,
-            &ready,
-        )?);
+        let inputs = wanted.template.as_ref().map(|template| template.inputs.as_slice());
+        let steps = Steps {
+            all: &wanted.after_clone,
+            path: &["database", "afterClone"],
+            prefix: "afterClone.",
+            // A branch that moves to other migrations has them run, as if the clone were of today.
+            inputs: inputs.unwrap_or_default(),
+        };
+        ready.extend(add_setup(cx, &around, &steps, id, &ready)?);
     }
     parts.add_processes(cx, &around, &ready)?;
     cx.object.verify = verify::pipeline(cx, &around, &spec, root)?;
@@ -329,7 +329,7 @@ impl Parts<'_> {
             let Some(stack_node) = self.stack.node.get("spec") else {
                 return Err(Stop { problem: None });
             };
-            let generation = match generation(cx, stack_node, of_stack) {
+            let generation = match generation(cx, &self.stack.key, stack_node, of_stack) {
                 Ok(generation) => generation,
                 // Said of the Stack. A database that is there stays as it is, and so does all that runs
                 // on it; a new one waits for a generation that does not exist.
@@ -344,8 +344,12 @@ impl Parts<'_> {
             template =
                 Some(database::From { database: generation.database, generation: generation.hash });
         }
-        let place =
-            database::Place { infra: infra.clone(), database: name.clone(), role: name.clone() };
+        let place = database::Place {
+            infra: infra.clone(),
+            database: name.clone(),
+            role: name.clone(),
+            kept: None,
+        };
         let want = database::Desired {
             fingerprint: hash::parts([format!("{place:?}"), password.reveal().to_owned()]),
             place,
@@ -356,6 +360,8 @@ impl Parts<'_> {
                 CloneStrategy::WalLog => database::Strategy::WalLog,
                 CloneStrategy::FileCopy => database::Strategy::FileCopy,
             },
+            // The ledger knows.
+            life: None,
         };
         let id = cx.id(ResourceKind::Database, name);
         cx.add(&id, Resource::Database(Arc::new(want)), after, &self.place(&["database"]));
@@ -399,13 +405,23 @@ impl Parts<'_> {
     }
 }
 
+/// Setup steps of one kind.
+pub(super) struct Steps<'a> {
+    /// The steps.
+    pub all: &'a Ordered<Step>,
+    /// Where they are in the spec.
+    pub path: &'a [&'a str],
+    /// What their names begin with.
+    pub prefix: &'a str,
+    /// What a step depends on that does not say so itself.
+    pub inputs: &'a [String],
+}
+
 /// Setup steps, in the order written or as their `after` says; what runs later needs all of them.
 pub(super) fn add_setup(
     cx: &mut Context<'_>,
     around: &Surroundings<'_>,
-    steps: &Ordered<Step>,
-    path: &[&str],
-    prefix: &str,
+    Steps { all: steps, path, prefix, inputs }: &Steps<'_>,
     renewed_by: &ResourceId,
     after: &[Dependency],
 ) -> Result<Vec<Dependency>, Stop> {
@@ -415,11 +431,13 @@ pub(super) fn add_setup(
         let path: Vec<&str> = path.iter().copied().chain([name]).collect();
         let command = around.command(cx, &path, &step.run, step.cwd.as_deref(), &step.env)?;
         let id = cx.id(ResourceKind::Setup, format!("{prefix}{name}"));
+        let inherits = step.inputs.is_empty() && !inputs.is_empty();
         let want = setup::Desired {
             place: setup::Place { root: around.root.clone() },
             fingerprint: setup_hash(&command, step),
             command,
-            inputs: step.inputs.clone(),
+            inputs: if inherits { inputs.to_vec() } else { step.inputs.clone() },
+            inherits,
             creates: step.creates.as_ref().map(PathBuf::from),
             timeout_s: step.timeout.map_or(STEP_TIMEOUT_S, seconds),
         };

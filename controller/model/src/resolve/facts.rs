@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use crate::id::ObjectKey;
 use crate::secret::Secret;
 
 /// What is known about the host.
@@ -18,6 +19,8 @@ pub struct Facts {
     pub environment: BTreeMap<String, String>,
     /// Secrets by name.
     pub secrets: BTreeMap<String, Secret>,
+    /// How often the template of a Stack was to be built anew by hand.
+    pub rebuilds: BTreeMap<ObjectKey, u32>,
     /// Answers to everything else that was needed: a value, or why there is none.
     pub answers: BTreeMap<Need, Result<String, String>>,
 }

@@ -31,7 +31,7 @@ pub(super) fn resolve(
 ) -> Result<(), Stop> {
     let Some(node) = document.node.get("spec") else { return Ok(()) };
     if let Some(wanted) = spec.database.as_ref().and_then(|database| database.template.as_ref()) {
-        let generation = generation(cx, node, spec)?;
+        let generation = generation(cx, &document.key, node, spec)?;
         build(cx, node, spec, wanted, &generation)?;
     }
     Ok(())
@@ -49,6 +49,7 @@ pub(super) struct Generation {
 /// override the template.
 pub(super) fn generation(
     cx: &mut Context<'_>,
+    stack: &ObjectKey,
     node: &Node,
     spec: &StackSpec,
 ) -> Result<Generation, Stop> {
@@ -66,6 +67,9 @@ pub(super) fn generation(
     let mut parts = vec![template.name.clone(), inputs];
     for (name, step) in template.build.iter() {
         parts.push(format!("{name} {:?} {:?} {:?}", step.run, step.cwd, step.env));
+    }
+    if let Some(times) = cx.facts.rebuilds.get(stack) {
+        parts.push(format!("rebuilt {times}"));
     }
     let hash = hash::parts(parts);
     let digest = hash.split_once('-').map_or(hash.as_str(), |(_, digest)| digest);
@@ -114,15 +118,8 @@ fn build(
     add_checkout(cx, node, tree, &checkout, &root)?;
     let mut after = vec![needs(checkout.clone(), Need::Exists)];
     if !wanted.build.is_empty() {
-        after.extend(agent::add_setup(
-            cx,
-            &around,
-            &spec.setup,
-            &["setup"],
-            "",
-            &checkout,
-            &after,
-        )?);
+        let steps = agent::Steps { all: &spec.setup, path: &["setup"], prefix: "", inputs: &[] };
+        after.extend(agent::add_setup(cx, &around, &steps, &checkout, &after)?);
     }
     after.extend(postgres_service(cx, infra).map(|service| needs(service, Need::Ready)));
     let mut steps = Vec::new();

@@ -169,8 +169,10 @@ pub struct Database {
     /// The template that the database is a clone of. Default: none; the database starts empty.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub template: Option<DatabaseTemplate>,
-    /// Steps that run once after each clone, with the agent's environment, by name, in the order
-    /// written. Default: none. Example: `{migrate: {run: pnpm -F backend migrate}}`.
+    /// Steps that run after each clone, with the agent's environment, by name, in the order written. One without
+    /// `inputs` of its own runs again when the template's `inputs` change in the agent's worktree, as they do when
+    /// its branch moves to other migrations; its processes are stopped for that and started again. So a step has to
+    /// bear being run twice. Default: none. Example: `{migrate: {run: pnpm -F backend migrate}}`.
     #[serde(default, skip_serializing_if = "Ordered::is_empty")]
     pub after_clone: Ordered<Step>,
     /// How PostgreSQL copies the template: `auto`, `walLog` or `fileCopy`. Default: `auto`, which
@@ -218,6 +220,11 @@ pub struct DatabaseTemplate {
     /// `{migrate: {run: pnpm -F backend migrate}}`.
     #[serde(default, skip_serializing_if = "Ordered::is_empty")]
     pub build: Ordered<Step>,
+    /// How long a generation is kept that is not the current one and that no agent's database came from. One that a
+    /// database came from stays as long as that database does. Default: as long as the trash is kept, which is
+    /// `24h` unless the controller was started with another `--retention`. Example: `7d`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retain: Option<Duration>,
 }
 
 /// The bucket of an agent.

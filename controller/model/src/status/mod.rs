@@ -42,6 +42,9 @@ pub struct Status {
     /// What the last `ctl verify` of this incarnation came to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verify: Option<Summary>,
+    /// Of a Stack: the generations of its template, without what only a look at the server tells. In no status file.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub generations: Vec<crate::api::Generation>,
 }
 
 impl Status {

@@ -11,6 +11,7 @@ use super::summary::{Summary, Why};
 use super::{Blocked, Phase, Status};
 use crate::desired::DesiredObject;
 use crate::id::{ObjectKey, ResourceId};
+use crate::kinds::Place;
 use crate::plan::Hold;
 use crate::world::{Class, Fate, Observed};
 
@@ -88,6 +89,9 @@ pub fn status(outcome: &Outcome<'_>, previous: Option<&Status>, now: Timestamp) 
         .iter()
         .map(|(id, wanted)| {
             let mut status = seen(&have.get(id), &wanted.target);
+            if is_kept(&wanted.place) && status.state == "Trashed" {
+                "Kept".clone_into(&mut status.state);
+            }
             if let Some(Fate::Failed(error)) = fates.get(id) {
                 status.message.clone_from(&error.message);
                 status.failed = true;
@@ -111,7 +115,13 @@ pub fn status(outcome: &Outcome<'_>, previous: Option<&Status>, now: Timestamp) 
         ports: object.ports.clone(),
         resources,
         verify: None,
+        generations: Vec::new(),
     }
+}
+
+/// Whether it is what a database was before it was replaced.
+fn is_kept(place: &Place) -> bool {
+    matches!(place, Place::Database(place) if place.kept.is_some())
 }
 
 /// Resources that do not get there by themselves: what is stalled, and whatever waits for that.
@@ -191,5 +201,6 @@ pub fn unresolved(
         ports: previous.map(|status| status.ports.clone()).unwrap_or_default(),
         resources: previous.map(|status| status.resources.clone()).unwrap_or_default(),
         verify: None,
+        generations: Vec::new(),
     }
 }

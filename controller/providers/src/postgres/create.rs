@@ -12,7 +12,7 @@ use agent_harness_model::id::Mark;
 use agent_harness_model::kinds::database::{self, Desired, Place};
 
 use super::database::{
-    Found, Names, open, opening, our_database, powers, refuse_foreign, verifier,
+    Found, Names, note_of, open, opening, our_database, powers, refuse_foreign, verifier,
 };
 use super::dropping::drop_database;
 use super::error::PgError;
@@ -22,7 +22,7 @@ use super::passwords::Passwords;
 use super::server::{Limit, Server};
 use super::sql::{NO_SYNC, ident, literal};
 use super::strategy::{self, Strategy};
-use super::template;
+use super::{aside, template};
 
 /// Makes the database, or goes on making it. Complete already: its role is set right, its data stays.
 pub(super) async fn create(
@@ -36,17 +36,14 @@ pub(super) async fn create(
     let verifier = verifier(want);
     with_lock(server, &place.database, async |at| {
         refuse_foreign(&at.catalog, place, mark)?;
-        let generation = want.template.as_ref().map(|from| from.generation.clone());
-        let note = Note { mark: mark.clone(), state: State::Creating, generation };
+        let note = note_of(mark, State::Creating, want);
         let live = our_database(&at.catalog, names.of(Found::Live), mark);
         let (exists, keep) = match live {
             Some((database, found)) if found.state != State::Creating && !database.invalid => {
                 return open(at, mark, want, &verifier.await?).await;
             }
-            // Nobody ever wrote to it; but only a copy of the wanted generation is worth going on with.
-            Some((database, found)) => {
-                (true, !database.invalid && found.generation == note.generation)
-            }
+            // Nobody ever wrote to it; but only a copy of what is wanted is worth going on with.
+            Some((database, found)) => (true, !database.invalid && *found == note),
             None => (false, false),
         };
         if exists && !keep {
@@ -55,7 +52,7 @@ pub(super) async fn create(
         }
         prepare_role(at, place, &note).await?;
         if !keep {
-            clone(at, want, server).await?;
+            clone(at, mark, want, server).await?;
         }
         let sql = format!(
             "{NO_SYNC}; REVOKE ALL ON DATABASE {database} FROM PUBLIC; \
@@ -87,11 +84,26 @@ async fn prepare_role(at: &mut Locked<'_>, place: &Place, note: &Note) -> Result
     at.session.run(sql, &format!("make the role {}", place.role)).await
 }
 
-async fn clone(at: &mut Locked<'_>, want: &Desired, server: &Server) -> Result<(), PgError> {
+async fn clone(
+    at: &mut Locked<'_>,
+    mark: &Mark,
+    want: &Desired,
+    server: &Server,
+) -> Result<(), PgError> {
     let place = &want.place;
-    let (template, strategy) = match &want.template {
-        None => ("template1", Strategy::Default),
-        Some(from) => (from.database.as_str(), strategy(at, want, &from.database, server).await?),
+    let (template, strategy) = match (copy_of(want), &want.template) {
+        (Some(copy), _) => {
+            let (database, _) = aside::names(&at.catalog, mark, copy)?;
+            let strategy = strategy(at, want, &database, server).await?;
+            (database, strategy)
+        }
+        (None, Some(from)) => {
+            if !template::is_there(&at.catalog, &from.database) {
+                return Err(PgError::NoTemplate { template: from.database.clone() });
+            }
+            (from.database.clone(), strategy(at, want, &from.database, server).await?)
+        }
+        (None, None) => ("template1".to_owned(), Strategy::Default),
     };
     if let Some(set) = strategy.setting() {
         at.session.run(set.to_owned(), "choose how files are copied").await?;
@@ -100,7 +112,7 @@ async fn clone(at: &mut Locked<'_>, want: &Desired, server: &Server) -> Result<(
     let sql = format!(
         "CREATE DATABASE {} TEMPLATE {} OWNER {} ALLOW_CONNECTIONS false{}",
         ident(&place.database),
-        ident(template),
+        ident(&template),
         ident(&place.role),
         strategy.clause()
     );
@@ -108,16 +120,18 @@ async fn clone(at: &mut Locked<'_>, want: &Desired, server: &Server) -> Result<(
     at.session.run_within(Limit::Copy, sql, &doing).await
 }
 
-/// How a complete template is copied; its size is asked for only where the rule needs it.
+/// The kept database that it is cloned from, where it is from one.
+fn copy_of(want: &Desired) -> Option<&database::Copy> {
+    want.life.as_ref()?.copy.as_ref()
+}
+
+/// How a complete template is copied, or a kept database; its size is asked for only where the rule needs it.
 async fn strategy(
     at: &mut Locked<'_>,
     want: &Desired,
     template: &str,
     server: &Server,
 ) -> Result<Strategy, PgError> {
-    if !template::is_there(&at.catalog, template) {
-        return Err(PgError::NoTemplate { template: template.to_owned() });
-    }
     let size = match want.strategy {
         database::Strategy::WalLog | database::Strategy::FileCopy => 0,
         database::Strategy::Auto => {
@@ -141,6 +155,15 @@ async fn hand_over(
     let opening = opening(at, mark, want, verifier);
     let (database, role) = (&want.place.database, ident(&want.place.role));
     let doing = format!("open the database {database} to its role");
+    if let Some(copy) = copy_of(want) {
+        let from = aside::names(&at.catalog, mark, copy)?;
+        let sql = aside::hand_over(
+            at.session.facts(),
+            (from.0.as_str(), from.1.as_str()),
+            &want.place.role,
+        );
+        return inside(server, database, format!("{NO_SYNC}; {sql}; {opening}"), &doing).await;
+    }
     let Some(from) = &want.template else {
         return at.session.run(format!("{NO_SYNC}; {opening}"), &doing).await;
     };
@@ -151,8 +174,13 @@ async fn hand_over(
         // transaction, so nobody ever sees the membership.
         sql = format!("GRANT {builder} TO {role}; {sql}; REVOKE {builder} FROM {role}");
     }
+    inside(server, database, format!("{NO_SYNC}; {sql}; {opening}"), &doing).await
+}
+
+/// Carries out something in a database that is not the administrator's.
+async fn inside(server: &Server, database: &str, sql: String, doing: &str) -> Result<(), PgError> {
     let mut inside = server.session_on(database).await?;
-    let done = inside.run_within(Limit::Copy, format!("{NO_SYNC}; {sql}; {opening}"), &doing).await;
+    let done = inside.run_within(Limit::Copy, sql, doing).await;
     inside.close().await;
     done
 }

@@ -13,7 +13,7 @@ use super::locked::{Locked, with_lock};
 use super::note::{Note, State};
 use super::scram;
 use super::server::{Facts, Server, Session};
-use super::sql::{check_name, ident, literal, trash_name};
+use super::sql::{check_name, ident, kept_name, literal, trash_name};
 
 /// What an agent's role may do: log in to what it owns, and nothing else.
 const POWERLESS: &str = "NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS INHERIT";
@@ -22,32 +22,42 @@ const POWERLESS: &str = "NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYP
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Found {
     Live,
+    /// In the trash or kept: closed to everybody.
     Trashed,
 }
 
-/// The names of one database and its role, in use and in the trash.
+/// The names of one database and its role, in use and in the trash, or of one that is kept.
 #[derive(Debug)]
 pub(super) struct Names<'a> {
     place: &'a Place,
-    trash_database: String,
-    trash_role: String,
+    closed_database: String,
+    closed_role: String,
 }
 
 impl<'a> Names<'a> {
     pub(super) fn new(place: &'a Place, mark: &Mark) -> Result<Self, PgError> {
         check_name(&place.database)?;
         check_name(&place.role)?;
+        let closed = |name: &str| match &place.kept {
+            Some(kept) => kept_name(name, kept, mark.uid.short()),
+            None => trash_name(name, mark.uid.short()),
+        };
         Ok(Self {
             place,
-            trash_database: trash_name(&place.database, mark.uid.short()),
-            trash_role: trash_name(&place.role, mark.uid.short()),
+            closed_database: closed(&place.database),
+            closed_role: closed(&place.role),
         })
+    }
+
+    /// Where it can be: what is kept is never in use.
+    fn all(&self) -> &'static [Found] {
+        if self.place.kept.is_some() { &[Found::Trashed] } else { &[Found::Live, Found::Trashed] }
     }
 
     pub(super) fn of(&self, found: Found) -> (&str, &str) {
         match found {
             Found::Live => (&self.place.database, &self.place.role),
-            Found::Trashed => (&self.trash_database, &self.trash_role),
+            Found::Trashed => (&self.closed_database, &self.closed_role),
         }
     }
 }
@@ -81,7 +91,9 @@ pub(super) fn look(
     password_fits: impl Fn(&Role, &Desired) -> bool,
 ) -> Result<Option<Observed>, PgError> {
     let names = Names::new(place, mark)?;
-    if let Some((database, note)) = our_database(catalog, names.of(Found::Live), mark) {
+    if place.kept.is_none()
+        && let Some((database, note)) = our_database(catalog, names.of(Found::Live), mark)
+    {
         if note.state == State::Creating || database.invalid {
             return Ok(Some(Observed::Partial));
         }
@@ -98,10 +110,11 @@ pub(super) fn look(
                 && !database.public_connect
                 && want.is_none_or(|want| password_fits(role, want))
         });
-        return Ok(Some(Observed::Live { generation: note.generation.clone(), role_ok }));
+        let Note { generation, life, .. } = note.clone();
+        return Ok(Some(Observed::Live { generation, life, role_ok }));
     }
     let trashed = our_database(catalog, names.of(Found::Trashed), mark);
-    let taken = taken(catalog, place, mark);
+    let taken = if place.kept.is_none() { taken(catalog, place, mark) } else { None };
     Ok(match (taken, trashed) {
         // A successor may have taken the name of what lies in the trash.
         (Some(whose), None) => Some(Observed::Foreign(whose)),
@@ -114,8 +127,8 @@ pub(super) fn look(
 
 /// A role of ours without a database: half of a creation or of a purge, or the database was dropped by hand.
 fn leftover(catalog: &Catalog, names: &Names<'_>, mark: &Mark, wanted: bool) -> Option<Observed> {
-    let live = our_role(catalog, &names.place.role, mark);
-    let trashed = our_role(catalog, &names.trash_role, mark);
+    let live = our_role(catalog, &names.place.role, mark).filter(|_| names.place.kept.is_none());
+    let trashed = our_role(catalog, &names.closed_role, mark);
     match (live, trashed) {
         (Some((_, note)), None) if wanted && note.state != State::Creating => None,
         (None, None) => None,
@@ -197,11 +210,10 @@ fn alone(at: &Locked<'_>, role: &str) -> String {
 /// What it takes to do so; also the last act of making.
 pub(super) fn opening(at: &Locked<'_>, mark: &Mark, want: &Desired, verifier: &str) -> String {
     let place = &want.place;
-    let generation = match our_role(&at.catalog, &place.role, mark) {
-        Some((_, note)) if note.state == State::Complete => note.generation.clone(),
-        _ => want.template.as_ref().map(|from| from.generation.clone()),
+    let note = match our_role(&at.catalog, &place.role, mark) {
+        Some((_, note)) if note.state == State::Complete => note.clone(),
+        _ => note_of(mark, State::Complete, want),
     };
-    let note = Note { mark: mark.clone(), state: State::Complete, generation };
     format!(
         "{alone}ALTER ROLE {role} {powers} LOGIN CONNECTION LIMIT -1 VALID UNTIL 'infinity' \
            PASSWORD {verifier}; \
@@ -217,6 +229,12 @@ pub(super) fn opening(at: &Locked<'_>, mark: &Mark, want: &Desired, verifier: &s
         database = ident(&place.database),
         note = literal(&note.to_string()),
     )
+}
+
+/// What is noted of a database that is made of this.
+pub(super) fn note_of(mark: &Mark, state: State, want: &Desired) -> Note {
+    let (generation, life) = (want.generation().cloned(), want.life_id().cloned());
+    Note { mark: mark.clone(), state, generation, life, built_at: None }
 }
 
 /// Only a superuser may say NOSUPERUSER.
@@ -235,22 +253,33 @@ pub(super) async fn trash(server: &Server, mark: &Mark, place: &Place) -> Result
             };
         };
         let note = note.with_state(State::Trashed);
-        let (database, role) = (ident(&place.database), ident(&place.role));
-        let sql =
-            format!("ALTER ROLE {role} NOLOGIN; ALTER DATABASE {database} ALLOW_CONNECTIONS false");
-        at.session.run(sql, &format!("close the database {}", place.database)).await?;
-        end_sessions(&mut at.session, &place.database).await?;
-        let sql = format!(
-            "COMMENT ON DATABASE {database} IS {note}; COMMENT ON ROLE {role} IS {note}; \
-             ALTER DATABASE {database} RENAME TO {}; ALTER ROLE {role} RENAME TO {}",
-            ident(&names.trash_database),
-            ident(&names.trash_role),
-            note = literal(&note.to_string()),
-        );
         let doing = format!("move the database {} to the trash", place.database);
-        at.session.run(sql, &doing).await
+        close_as(at, place, &note, names.of(Found::Trashed), &doing).await
     })
     .await
+}
+
+/// Ends the sessions on a database that is in use, closes it, and gives it and its role other names.
+pub(super) async fn close_as(
+    at: &mut Locked<'_>,
+    place: &Place,
+    note: &Note,
+    (database_to, role_to): (&str, &str),
+    doing: &str,
+) -> Result<(), PgError> {
+    let (database, role) = (ident(&place.database), ident(&place.role));
+    let sql =
+        format!("ALTER ROLE {role} NOLOGIN; ALTER DATABASE {database} ALLOW_CONNECTIONS false");
+    at.session.run(sql, &format!("close the database {}", place.database)).await?;
+    end_sessions(&mut at.session, &place.database).await?;
+    let sql = format!(
+        "COMMENT ON DATABASE {database} IS {note}; COMMENT ON ROLE {role} IS {note}; \
+         ALTER DATABASE {database} RENAME TO {}; ALTER ROLE {role} RENAME TO {}",
+        ident(database_to),
+        ident(role_to),
+        note = literal(&note.to_string()),
+    );
+    at.session.run(sql, doing).await
 }
 
 /// Renames it back and opens it.
@@ -269,8 +298,8 @@ pub(super) async fn restore(server: &Server, mark: &Mark, want: &Desired) -> Res
             let sql = format!(
                 "ALTER DATABASE {} RENAME TO {database}; ALTER ROLE {} RENAME TO {role}; \
                  COMMENT ON DATABASE {database} IS {note}; COMMENT ON ROLE {role} IS {note}",
-                ident(&names.trash_database),
-                ident(&names.trash_role),
+                ident(&names.closed_database),
+                ident(&names.closed_role),
                 note = literal(&note.to_string()),
             );
             at.session.run(sql, &format!("bring the database {} back", place.database)).await?;
@@ -285,7 +314,7 @@ pub(super) async fn restore(server: &Server, mark: &Mark, want: &Desired) -> Res
 pub(super) async fn purge(server: &Server, mark: &Mark, place: &Place) -> Result<(), PgError> {
     let names = Names::new(place, mark)?;
     with_lock(server, &place.database, async |at| {
-        for found in [Found::Live, Found::Trashed] {
+        for found in names.all().iter().copied() {
             let (database, role) = names.of(found);
             if our_database(&at.catalog, (database, role), mark).is_some() {
                 let sql = format!("ALTER ROLE {} NOLOGIN", ident(role));

@@ -90,6 +90,12 @@ pub enum PgError {
         /// Its database.
         template: String,
     },
+    /// The kept database is not there.
+    #[error("the kept database {name} is not there any more; `ctl db list` says which are")]
+    NoCopy {
+        /// The name under which it was kept.
+        name: String,
+    },
     /// A strategy that the server does not have.
     #[error(
         "PostgreSQL {version} cannot copy a template through its log; set `strategy: fileCopy` or leave it \
@@ -198,6 +204,7 @@ impl PgError {
             Self::Lost { .. } | Self::TimedOut { .. } => Class::Indeterminate,
             Self::Foreign { .. } | Self::WrongServer { .. } => Class::Conflict,
             Self::NoTemplate { .. } => Class::Blocked,
+            Self::NoCopy { .. } => Class::Terminal,
             Self::Random(_) => Class::Transient,
             Self::Fs(error) => error.class(),
         }

@@ -4,6 +4,7 @@
 //! believed. Which steps are due is decided in `agent-harness-model`; the build steps of a template are run
 //! by whoever runs commands, with the variables of the template's builder.
 
+mod aside;
 mod catalog;
 mod create;
 mod database;
@@ -19,11 +20,13 @@ pub mod scram;
 pub mod server;
 mod service;
 mod session;
+pub mod sizes;
 mod sql;
 pub mod statements;
 pub mod strategy;
 mod template;
 
+pub use aside::database_of;
 pub use error::PgError;
 pub use provider::{PostgresProvider, RunStep, StepFuture};
 pub use server::{Server, Servers};

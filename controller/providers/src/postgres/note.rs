@@ -6,6 +6,7 @@
 use std::fmt;
 
 use agent_harness_model::id::Mark;
+use jiff::Timestamp;
 
 /// How far something of ours is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +40,10 @@ pub struct Note {
     pub state: State,
     /// The template generation: its own for a template, what it was cloned from for a clone.
     pub generation: Option<String>,
+    /// Which life of a database it is; `None`: the first.
+    pub life: Option<String>,
+    /// When the build of a template ended.
+    pub built_at: Option<Timestamp>,
 }
 
 impl Note {
@@ -49,7 +54,9 @@ impl Note {
         let value = |key: &str| words.clone().find(|(k, _)| *k == key).map(|(_, value)| value);
         let state = value("state")?;
         let state = State::ALL.into_iter().find(|known| known.as_str() == state)?;
-        Some(Self { mark, state, generation: value("generation").map(str::to_owned) })
+        let word = |key: &str| value(key).map(str::to_owned);
+        let built_at = value("built").and_then(|time| time.parse().ok());
+        Some(Self { mark, state, generation: word("generation"), life: word("life"), built_at })
     }
 
     /// The same note with another state.
@@ -62,10 +69,16 @@ impl Note {
 impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} state={}", self.mark, self.state.as_str())?;
-        match &self.generation {
-            Some(generation) => write!(f, " generation={generation}"),
-            None => Ok(()),
+        if let Some(generation) = &self.generation {
+            write!(f, " generation={generation}")?;
         }
+        if let Some(life) = &self.life {
+            write!(f, " life={life}")?;
+        }
+        if let Some(at) = &self.built_at {
+            write!(f, " built={at}")?;
+        }
+        Ok(())
     }
 }
 
@@ -80,8 +93,12 @@ mod tests {
         let mark = Mark { installation: "i1".into(), uid: Uid::new("u-12345678") };
         for state in State::ALL {
             for generation in [None, Some("1f3a9c0d".to_owned())] {
-                let note = Note { mark: mark.clone(), state, generation };
-                assert_eq!(Note::parse(&note.to_string()), Some(note));
+                for life in [None, Some("2".to_owned())] {
+                    let (mark, generation) = (mark.clone(), generation.clone());
+                    let built_at = Some(Timestamp::UNIX_EPOCH);
+                    let note = Note { mark, state, generation, life, built_at };
+                    assert_eq!(Note::parse(&note.to_string()), Some(note));
+                }
             }
         }
         for text in

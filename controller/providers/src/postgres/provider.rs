@@ -19,7 +19,7 @@ use super::catalog::Catalog;
 use super::error::PgError;
 use super::passwords::Passwords;
 use super::server::{Server, Servers};
-use super::{create, database, template};
+use super::{aside, create, database, template};
 use crate::provider::{Context, LOOK, Provider, within, wrong_kind};
 
 /// What a `RunStep` gives back.
@@ -98,6 +98,7 @@ impl PostgresProvider {
                 create::create(server, mark, want, &self.passwords).await
             }
             databases::Action::RepairRole(want) => database::repair(server, mark, want).await,
+            databases::Action::SetAside(want) => aside::set_aside(server, mark, want).await,
             databases::Action::Trash(place) => database::trash(server, mark, place).await,
             databases::Action::Restore(want) => database::restore(server, mark, want).await,
             databases::Action::Purge(place) => database::purge(server, mark, place).await,
@@ -185,6 +186,7 @@ impl Provider for PostgresProvider {
                 let place = match action {
                     databases::Action::Create(want)
                     | databases::Action::RepairRole(want)
+                    | databases::Action::SetAside(want)
                     | databases::Action::Restore(want) => &want.place,
                     databases::Action::Trash(place) | databases::Action::Purge(place) => place,
                 };

@@ -43,7 +43,16 @@ pub fn check_name(name: &str) -> Result<(), PgError> {
 /// The name of something in the trash: `trash_1f3a9c0d_agent_3`; a name that would become too
 /// long is cut and ends in a hash, so that it stays one to one.
 pub fn trash_name(name: &str, uid_short: &str) -> String {
-    let whole = format!("trash_{uid_short}_{name}");
+    shortened(format!("trash_{uid_short}_{name}"), name)
+}
+
+/// The name of something that is kept under a name without `_`: `kept_1f3a9c0d_before-fix_agent_3`; cut in the same way.
+pub fn kept_name(name: &str, kept: &str, uid_short: &str) -> String {
+    let own = format!("{kept}_{name}");
+    shortened(format!("kept_{uid_short}_{own}"), &own)
+}
+
+fn shortened(whole: String, name: &str) -> String {
     if whole.len() <= MAX_IDENTIFIER {
         return whole;
     }

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use agent_harness_model::id::Mark;
 use agent_harness_model::kinds::template::{Desired, Observed, Place};
 use agent_harness_model::secret::Text;
+use jiff::Timestamp;
 
 use super::catalog::{Catalog, Database};
 use super::database::end_sessions;
@@ -138,7 +139,10 @@ async fn make(at: &mut Locked<'_>, mark: &Mark, want: &Desired) -> Result<(), Pg
 /// As a literal.
 fn note(mark: &Mark, state: State, want: &Desired) -> String {
     let generation = Some(want.fingerprint.clone());
-    literal(&Note { mark: mark.clone(), state, generation }.to_string())
+    // Seconds are enough for people.
+    let now = || Timestamp::from_second(Timestamp::now().as_second()).ok();
+    let built_at = if state == State::Complete { now() } else { None };
+    literal(&Note { mark: mark.clone(), state, generation, life: None, built_at }.to_string())
 }
 
 /// The variables with which a build step reaches the template that was begun; with a new password, so that

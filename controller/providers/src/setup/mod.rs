@@ -100,6 +100,7 @@ impl SetupProvider {
         let record = |success, how: &str| Run {
             fingerprint: want.fingerprint.clone(),
             inputs: inputs.clone(),
+            inherits: want.inherits,
             success,
             how: how.to_owned(),
         };

@@ -38,7 +38,7 @@ async fn a_clone_belongs_to_its_agent_down_to_the_last_table() {
     ] {
         execute(&mut inside, sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
     }
-    let Some(Have::Database(database::Observed::Live { generation, role_ok })) =
+    let Some(Have::Database(database::Observed::Live { generation, role_ok, .. })) =
         at.known(&agent.id, &agent.place).await
     else {
         panic!("not live")

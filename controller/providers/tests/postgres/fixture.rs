@@ -220,6 +220,7 @@ impl Wanted {
             infra: "shared".into(),
             database: name.to_owned(),
             role: name.to_owned(),
+            kept: None,
         };
         let template = template.map(|template| match &template.resource {
             Resource::Template(want) => database::From {
@@ -234,6 +235,7 @@ impl Wanted {
             password: Secret::new(format!("pw '\"\\ of {name}")),
             template,
             strategy: database::Strategy::Auto,
+            life: None,
         };
         Self {
             id: ResourceId {

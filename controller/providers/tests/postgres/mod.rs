@@ -4,6 +4,7 @@ mod databases;
 mod embedded;
 mod fixture;
 mod isolation;
+mod lives;
 mod roles;
 mod server;
 mod service;

@@ -68,6 +68,7 @@ impl World {
             fingerprint: script.to_owned(),
             command: self.command(&["/bin/sh", "-c", script]),
             inputs: Vec::new(),
+            inherits: false,
             creates: None,
             timeout_s: 60,
         }

@@ -4,7 +4,8 @@ use agent_harness_model::id::ResourceId;
 use agent_harness_model::kinds::{Have, Place, database, template};
 use agent_harness_model::world::{ApplyError, Class};
 
-use super::{FakeWorld, error};
+use super::names::{name, trash_name};
+use super::{FakeWorld, Thing, error};
 
 impl FakeWorld {
     pub(super) fn database(
@@ -15,7 +16,13 @@ impl FakeWorld {
         match action {
             database::Action::Create(want) | database::Action::RepairRole(want) => {
                 self.running(&want.place.infra, "postgres")?;
-                if let Some(from) = &want.template {
+                let copy = want.life.as_ref().and_then(|life| life.copy.as_ref());
+                if let Some(copy) = copy {
+                    let copy = Place::Database(copy.place.clone());
+                    if !self.things.contains_key(&trash_name(&copy, id)) {
+                        return Err(error(Class::Terminal, format!("no {copy:?}")));
+                    }
+                } else if let Some(from) = &want.template {
                     let complete = self
                         .things
                         .get(&format!("database:{}/{}", want.place.infra, from.database))
@@ -31,9 +38,21 @@ impl FakeWorld {
                 }
                 let place = Place::Database(want.place.clone());
                 self.is_ours(id, &place)?;
-                let generation = want.template.as_ref().map(|from| from.generation.clone());
-                let have = database::Observed::Live { generation, role_ok: true };
+                let (generation, life) = (want.generation().cloned(), want.life_id().cloned());
+                let have = database::Observed::Live { generation, life, role_ok: true };
                 self.put(id, &place, Have::Database(have));
+                Ok(())
+            }
+            database::Action::SetAside(want) => {
+                let Some(life) = &want.life else { return Ok(()) };
+                let (from, to) = (
+                    name(&Place::Database(want.place.clone()), id),
+                    trash_name(&Place::Database(life.aside.clone()), id),
+                );
+                if let Some(thing) = self.things.remove(&from) {
+                    let have = Have::Database(database::Observed::Trashed);
+                    self.things.insert(to, Thing { have, ..thing });
+                }
                 Ok(())
             }
             database::Action::Trash(place) => {
@@ -41,7 +60,8 @@ impl FakeWorld {
                 self.trash(id, &Place::Database(place.clone()), have)
             }
             database::Action::Restore(want) => {
-                let have = database::Observed::Live { generation: None, role_ok: false };
+                let life = want.life_id().cloned();
+                let have = database::Observed::Live { generation: None, life, role_ok: false };
                 self.restore(id, &Place::Database(want.place.clone()), Have::Database(have))
             }
             database::Action::Purge(place) => self.purge(id, &Place::Database(place.clone())),
@@ -54,6 +74,7 @@ pub(super) fn place(action: &database::Action) -> Place {
     Place::Database(match action {
         database::Action::Create(want)
         | database::Action::RepairRole(want)
+        | database::Action::SetAside(want)
         | database::Action::Restore(want) => want.place.clone(),
         database::Action::Trash(place) | database::Action::Purge(place) => place.clone(),
     })

@@ -66,9 +66,11 @@ impl FakeWorld {
     /// Puts a look-alike without our mark under the name that a resource would have.
     pub fn plant(&mut self, id: &ResourceId, place: &Place) -> bool {
         let have = match place {
-            Place::Database(_) => {
-                Have::Database(database::Observed::Live { generation: None, role_ok: true })
-            }
+            Place::Database(_) => Have::Database(database::Observed::Live {
+                generation: None,
+                life: None,
+                role_ok: true,
+            }),
             Place::Bucket(_) => Have::Bucket(bucket::Observed::Live { settings: String::new() }),
             Place::Template(_) => Have::Template(template::Observed::Complete),
             Place::Worktree(_) => Have::Worktree(worktree::Observed::Foreign("a folder".into())),

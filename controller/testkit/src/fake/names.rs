@@ -13,7 +13,10 @@ pub(super) fn name(place: &Place, id: &ResourceId) -> String {
         Place::Worktree(place) => format!("worktree:{}", place.path.display()),
         Place::File(place) => format!("file:{}", place.root.join(&place.path).display()),
         Place::Template(place) => format!("database:{}/{}", place.infra, place.database),
-        Place::Database(place) => format!("database:{}/{}", place.infra, place.database),
+        Place::Database(place) => {
+            let kept = place.kept.as_ref().map_or_else(String::new, |kept| format!("~{kept}"));
+            format!("database:{}/{}{kept}", place.infra, place.database)
+        }
         Place::Bucket(place) => format!("bucket:{}/{}", place.infra, place.bucket),
         Place::Setup(_) => format!("setup:{}/{}", id.uid, id.name),
         Place::Process(_) => format!("process:{}/{}", id.uid, id.name),

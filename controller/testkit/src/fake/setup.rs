@@ -19,6 +19,7 @@ impl FakeWorld {
                 let run = setup::Run {
                     fingerprint: want.fingerprint.clone(),
                     inputs: "inputs".into(),
+                    inherits: want.inherits,
                     success: true,
                     how: "exit code 0".into(),
                 };

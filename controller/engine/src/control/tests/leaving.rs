@@ -110,7 +110,8 @@ async fn a_purge_of_servers_takes_no_trash_along() {
     record.deletion =
         Some(Deletion { requested_at: now, purge: false, trashed_at: Some(now), until });
     let database = || "agent_3".to_owned();
-    let place = database::Place { infra: "i".into(), database: database(), role: database() };
+    let place =
+        database::Place { infra: "i".into(), database: database(), role: database(), kept: None };
     record.claim("database/agent_3", &Place::Database(place));
     site.engine.core().ledger().save(record).unwrap();
 
@@ -340,7 +341,12 @@ async fn what_a_live_object_put_aside_is_in_the_trash_as_well() {
     let mut record = ObjectRecord::new(ObjectKey::agent("agent-3"), Uid::new("u1"), since, origin);
     for (name, left) in [("old", true), ("new", false)] {
         let database = || name.to_owned();
-        let place = database::Place { infra: "i".into(), database: database(), role: database() };
+        let place = database::Place {
+            infra: "i".into(),
+            database: database(),
+            role: database(),
+            kept: None,
+        };
         let entry = record.claim(&format!("database/{name}"), &Place::Database(place));
         entry.leaving_since = left.then_some(since);
     }

@@ -254,6 +254,7 @@ fn a_server_stays_while_it_holds_something() {
         infra: "shared".into(),
         database: "agent_1".into(),
         role: "agent_1".into(),
+        kept: None,
     };
     let place = agent_harness_model::kinds::Place::Database(place);
     case.ledger

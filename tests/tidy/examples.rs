@@ -33,8 +33,24 @@ fn every_spec_names_its_schema_in_its_first_line() {
 #[test]
 fn every_spec_is_valid() {
     let mut problems = Vec::new();
-    let documents = documents(&files("examples/hello", "yaml"), &mut problems);
-    problems.extend(validate(documents, &LastGood::new()).problems.iter().map(ToString::to_string));
+    let mut native = files("examples/lightdash/specs", "yaml");
+    native.retain(|file| !file.ends_with("infra.yaml"));
+    native.extend(files("examples/lightdash/native", "yaml"));
+    // Each is watched by itself.
+    let mut shared = files("specs", "yaml");
+    let shared_native = files("specs/native", "yaml");
+    shared.retain(|file| !shared_native.contains(file));
+    for set in [
+        files("examples/hello", "yaml"),
+        files("examples/lightdash/specs", "yaml"),
+        native,
+        shared,
+        shared_native,
+    ] {
+        let documents = documents(&set, &mut problems);
+        let valid = validate(documents, &LastGood::new());
+        problems.extend(valid.problems.iter().map(ToString::to_string));
+    }
     report("an example is wrong", &problems);
 }
 

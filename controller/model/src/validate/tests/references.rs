@@ -344,5 +344,13 @@ fn a_service_knows_its_own_ports_and_no_others() {
              page: {ports: {web: 80}, process: {run: 'page ${ports.smtp}'}}}}",
         ),
     ))]);
-    insta::assert_snapshot!(words(&valid), @"");
+    insta::assert_snapshot!(words(&valid), @"
+    error: `${ports.smtp}` is not known
+     --> infra.yaml:4:132
+      |
+    4 | ...s.smtp}'}}, page: {ports: {web: 80}, process: {run: 'page ${ports.smtp}'}}}}
+      |                                                              ^^^^^^^^^^^^^
+      |
+      = help: these exist: `harness.bin`, `harness.state`, `home` and `ports.web`; write `$$` for a literal `$`
+    ");
 }

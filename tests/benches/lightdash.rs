@@ -23,7 +23,7 @@ use site::harness::PATIENCE;
 use site::host::{http, is_free};
 use site::stand_in::StandIn;
 
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 3;
 /// Of the Stack: what runs in an agent, where, and what it runs.
 const PROCESSES: [(&str, &str, &str); 6] = [
     ("api", "packages/backend", "exec node --import tsx src/index.ts"),

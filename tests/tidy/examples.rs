@@ -54,6 +54,18 @@ fn every_spec_is_valid() {
     report("an example is wrong", &problems);
 }
 
+/// Agent 8 of Lightdash has the API port of an ordinary development server. It may: whoever listens there is named then.
+#[test]
+fn an_agent_may_have_a_port_that_is_much_in_use() {
+    let mut problems = Vec::new();
+    let mut set = documents(&files("examples/lightdash/specs", "yaml"), &mut problems);
+    let eighth = read("examples/lightdash/specs/agent-5.yaml").replace("agent-5", "agent-8");
+    set.extend(parse("agent-8.yaml", eighth.as_bytes()).documents);
+    let valid = validate(set, &LastGood::new());
+    problems.extend(valid.problems.iter().map(ToString::to_string));
+    report("agent 8 of Lightdash is refused", &problems);
+}
+
 #[test]
 fn every_spec_fits_its_schema() {
     let mut problems = Vec::new();

@@ -89,6 +89,9 @@ fn apply_to_ready(place: &StandIn) {
             bare(&mut together, &mut alone);
         }
         whole.push(time(|| site.ctl_ok(&["apply", "-f", spec.to_str().unwrap(), "--wait"])));
+        for (port, path) in [(ports[0], "/api/v1/health"), (ports[1], "/")] {
+            assert_eq!(http(port, "GET", path, "").unwrap().0, 200, "Ready, and {path} is not");
+        }
         if round % 2 != 0 {
             place.write_agent(1, &off);
             place.ready("agent-1");
@@ -97,6 +100,9 @@ fn apply_to_ready(place: &StandIn) {
             });
             bare(&mut together, &mut alone);
         }
+    }
+    for (what, times) in [("whole", &whole), ("alone", &alone), ("at once", &together)] {
+        let _ = writeln!(std::io::stderr(), "{what}: {times:?}");
     }
     let (whole, together, alone) = (median(whole), median(together), median(alone));
     row("`apply` → Ready with template and setup there", &s(whole), "");

@@ -10,6 +10,8 @@ pub mod harness;
 pub mod host;
 #[path = "probe.rs"]
 pub mod probe;
+#[path = "../e2e/stand_in.rs"]
+pub mod stand_in;
 #[path = "../e2e/store.rs"]
 pub mod store;
 #[path = "../e2e/waiting.rs"]

@@ -67,6 +67,8 @@ pub struct Site {
     bin: Option<PathBuf>,
     /// Whether it is a user without any rights who runs them.
     is_nobody: bool,
+    /// The watched folder, where it is not the example's.
+    specs: Option<PathBuf>,
 }
 
 impl Site {
@@ -94,6 +96,7 @@ impl Site {
             ends: Vec::new(),
             bin: None,
             is_nobody: false,
+            specs: None,
         };
         let example =
             Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("examples/hello");
@@ -136,7 +139,12 @@ impl Site {
 
     /// The watched folder.
     pub fn specs(&self) -> PathBuf {
-        self.repo().join("examples/hello/specs")
+        self.specs.clone().unwrap_or_else(|| self.repo().join("examples/hello/specs"))
+    }
+
+    /// Lets another folder be the watched one.
+    pub fn watch(&mut self, specs: PathBuf) {
+        self.specs = Some(specs);
     }
 
     /// The state folder.

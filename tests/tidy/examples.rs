@@ -33,9 +33,37 @@ fn every_spec_names_its_schema_in_its_first_line() {
 #[test]
 fn every_spec_is_valid() {
     let mut problems = Vec::new();
-    let documents = documents(&files("examples/hello", "yaml"), &mut problems);
-    problems.extend(validate(documents, &LastGood::new()).problems.iter().map(ToString::to_string));
+    let mut native = files("examples/lightdash/specs", "yaml");
+    native.retain(|file| !file.ends_with("infra.yaml"));
+    native.extend(files("examples/lightdash/native", "yaml"));
+    // Each is watched by itself.
+    let mut shared = files("specs", "yaml");
+    let shared_native = files("specs/native", "yaml");
+    shared.retain(|file| !shared_native.contains(file));
+    for set in [
+        files("examples/hello", "yaml"),
+        files("examples/lightdash/specs", "yaml"),
+        native,
+        shared,
+        shared_native,
+    ] {
+        let documents = documents(&set, &mut problems);
+        let valid = validate(documents, &LastGood::new());
+        problems.extend(valid.problems.iter().map(ToString::to_string));
+    }
     report("an example is wrong", &problems);
+}
+
+/// Agent 8 of Lightdash has the API port of an ordinary development server. It may: whoever listens there is named then.
+#[test]
+fn an_agent_may_have_a_port_that_is_much_in_use() {
+    let mut problems = Vec::new();
+    let mut set = documents(&files("examples/lightdash/specs", "yaml"), &mut problems);
+    let eighth = read("examples/lightdash/specs/agent-5.yaml").replace("agent-5", "agent-8");
+    set.extend(parse("agent-8.yaml", eighth.as_bytes()).documents);
+    let valid = validate(set, &LastGood::new());
+    problems.extend(valid.problems.iter().map(ToString::to_string));
+    report("agent 8 of Lightdash is refused", &problems);
 }
 
 #[test]

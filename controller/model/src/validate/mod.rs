@@ -217,7 +217,7 @@ fn round(documents: &BTreeMap<ObjectKey, Document>, last_good: &LastGood) -> Vec
             Body::Infra(spec) => {
                 infra::check(document, spec, &mut problems);
                 if let Some(node) = document.node.get("spec") {
-                    names::check_shared(key, node, &mut problems);
+                    names::check_shared(key, node, spec, &mut problems);
                 }
             }
             Body::Stack(spec) => {

@@ -117,14 +117,35 @@ fn later(part: &str, key: &str) -> Option<&'static [&'static str]> {
     }
 }
 
-/// Everything that is wrong with the templates of an Infra, which knows of no agent.
-pub(super) fn check_shared(object: &ObjectKey, node: &Node, problems: &mut Vec<Diagnostic>) {
+/// Everything that is wrong with the templates of an Infra, which knows of no agent. A service that is a process of the host
+/// knows its own ports.
+pub(super) fn check_shared(
+    object: &ObjectKey,
+    node: &Node,
+    spec: &InfraSpec,
+    problems: &mut Vec<Diagnostic>,
+) {
     let mut scope = Scope::default();
     for name in ["harness.bin", "harness.state", "home"] {
         scope.set(name, "1");
     }
     let mut found = Vec::new();
-    walk(node, &scope, &mut found);
+    for part in node.entries() {
+        check_text(&part.key, &part.source, part.at, &scope, &mut found);
+        if part.key != "services" {
+            walk(&part.value, &scope, &mut found);
+            continue;
+        }
+        for entry in part.value.entries() {
+            check_text(&entry.key, &entry.source, entry.at, &scope, &mut found);
+            let mut own = scope.clone();
+            let ports = spec.services.get(&entry.key).map(|service| service.ports.keys());
+            for port in ports.into_iter().flatten() {
+                own.set(format!("ports.{port}"), "1");
+            }
+            walk(&entry.value, &own, &mut found);
+        }
+    }
     problems.extend(found.into_iter().map(|problem| problem.of(object.clone())));
 }
 

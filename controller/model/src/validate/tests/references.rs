@@ -332,3 +332,25 @@ fn names_that_there_are_only_later() {
       = help: these exist: `AGENT_ID`, `AGENT_NAME`, `agent.id`, `agent.name`, `harness.bin`, `harness.state`, `home` and `stack.name`; write `$$` for a literal `$`
     ");
 }
+
+#[test]
+fn a_service_knows_its_own_ports_and_no_others() {
+    let valid = check(vec![own((
+        "infra.yaml",
+        object(
+            "Infra",
+            "shared",
+            "{services: {mail: {ports: {smtp: 1025}, process: {run: 'mail ${ports.smtp}'}}, \
+             page: {ports: {web: 80}, process: {run: 'page ${ports.smtp}'}}}}",
+        ),
+    ))]);
+    insta::assert_snapshot!(words(&valid), @"
+    error: `${ports.smtp}` is not known
+     --> infra.yaml:4:132
+      |
+    4 | ...s.smtp}'}}, page: {ports: {web: 80}, process: {run: 'page ${ports.smtp}'}}}}
+      |                                                              ^^^^^^^^^^^^^
+      |
+      = help: these exist: `harness.bin`, `harness.state`, `home` and `ports.web`; write `$$` for a literal `$`
+    ");
+}

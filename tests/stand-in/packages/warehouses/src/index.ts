@@ -1,0 +1,1 @@
+export { PostgresWarehouseClient } from './warehouseClients/PostgresWarehouseClient';

@@ -253,10 +253,10 @@ esac
 echo '{"type":"result","is_error":false}'
 "#;
 
-/// Plays `ctl verify`; all else is the real one.
+/// Plays `ctl verify` where a test says what it is to say; all else is the real one.
 const CTL: &str = r#"#!/usr/bin/env bash
 set -eu
-if [ "$1" != verify ]; then exec "$REAL_CTL" "$@"; fi
+if [ "$1" != verify ] || [ -z "${VERIFY_CODE-}${VERIFY_SAYS-}" ]; then exec "$REAL_CTL" "$@"; fi
 [ "$*" = 'verify 1 --full' ]
 echo "words" >&2
 printf '%s' "${VERIFY_SAYS-{\"status\":\"pass\",\"stages\":[{\"name\":\"check\",\"status\":\"pass\",\"duration_ms\":1500\}],\"total_duration_ms\":1500\}}"
@@ -298,7 +298,7 @@ fn a_task_that_passes_becomes_a_pull_request() {
     assert_eq!(pulls[0]["head"], "agent-task/issue-12-34-1");
     assert_eq!(pulls[0]["base"], "main");
     let body = pulls[0]["body"].as_str().unwrap();
-    assert!(body.starts_with("Closes #12.\n") && body.contains("| check | pass | 1.5 |"), "{body}");
+    assert!(body.starts_with("Closes #12.\n") && body.contains("| check | pass | "), "{body}");
     let comment = task.comment();
     assert!(comment.contains("all stages passed: http://forge.test/pull/1"), "{comment}");
     assert!(comment.contains("http://forge.test/run/34"), "{comment}");

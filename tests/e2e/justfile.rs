@@ -149,6 +149,13 @@ fn every_recipe_does_what_its_name_says() {
     let status = recipes.agent(&["status"]);
     assert_eq!(status.matches(" Ready ").count(), 2, "{status}");
 
+    for (recipe, stages) in [("verify", 2), ("verify-full", 3)] {
+        let report: serde_json::Value =
+            serde_json::from_str(&recipes.agent(&[recipe, "1"])).unwrap();
+        assert_eq!(report["status"], "pass", "{report:#}");
+        assert_eq!(report["stages"].as_array().unwrap().len(), stages);
+    }
+
     // All that the plan's agent-cli could.
     let cli = |words: &[&str]| recipes.agent(&[&["cli", "1"], words].concat());
     assert!(cli(&["logs", "api", "--tail", "5"]).contains("on http://localhost:"));

@@ -141,12 +141,27 @@ pub fn only_one_has_what_its_branch_has(place: &StandIn) {
     assert_eq!(place.site.sql("agent_1", ahead), "0");
 }
 
-/// What the stages of `verify` run, by hand.
+/// All stages of `verify`; and an error of TypeScript is told with its place, though pnpm runs it in another folder.
 pub fn all_checks_of_the_repository_pass(place: &StandIn) {
-    for check in ["typecheck", "lint", "test"] {
-        place.site.ctl_ok(&["exec", "2", "--", "pnpm", check]);
-    }
-    place.site.ctl_ok(&["exec", "2", "--", "pnpm", "-F", "backend", "test:dev:nowatch"]);
+    let report = |words: &[&str]| -> serde_json::Value {
+        let output = place.site.ctl(&[&["verify", "2"], words].concat());
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let told = report(&["--full"]);
+    assert_eq!(told["status"], "pass", "{told:#}");
+    let names = |told: &serde_json::Value| -> Vec<String> {
+        let stages = told["stages"].as_array().unwrap().iter();
+        stages.map(|stage| stage["name"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(names(&told), ["typecheck", "lint", "test-unit", "test-full", "smoke"]);
+    let wrong = "packages/backend/src/wrong.ts";
+    let path = place.worktree(2).join(wrong);
+    std::fs::write(&path, "export const wrong: number = `it's \"wrong\"`;\n").unwrap();
+    let told = report(&[]);
+    assert_eq!((&told["status"], names(&told)), (&"fail".into(), vec!["typecheck".to_owned()]));
+    let first = told["stages"][0]["first_error"].as_str().unwrap();
+    assert!(first.starts_with(&format!("{wrong}:1:14 TS2322: ")), "{first}");
+    std::fs::remove_file(path).unwrap();
     // They leave nothing behind that Git would see.
     assert_eq!(place.git_in(&place.worktree(2), &["status", "--short"]), "");
 }

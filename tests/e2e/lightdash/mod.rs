@@ -26,7 +26,7 @@ fn lightdash_comes_works_and_goes() {
     edits::a_tracked_file_is_never_written_over(&place);
     edits::the_scheduler_has_a_port_of_its_own(&place);
     edits::an_edit_is_seen(&place);
-    edits::a_migration_that_is_not_run_is_told(&place);
+    edits::a_migration_that_is_not_run_is_run(&place);
     edits::other_ports_reach_every_process(&place);
     ends::one_goes_and_the_other_does_not_notice(&place);
     ends::it_comes_back_when_its_port_is_free(&place);

@@ -3,6 +3,7 @@
 
 mod admission;
 mod agents;
+mod apps;
 mod bad_input;
 mod containers;
 mod docker;

@@ -7,16 +7,20 @@ mod parse_server;
 use std::fmt::Debug;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::containers::Servers;
 use super::harness::Site;
 use super::host::{http, started};
 
+/// How long it may take until all of an app is fetched, the first time, and installed.
+const FETCHED: Duration = Duration::from_mins(10);
+
 /// The example with both of its agents ready. `ports` are those in its specs: of PostgreSQL, of the object store, and the
 /// base of the agents'.
 fn up(example: &'static str, ports: [u16; 3]) -> Site {
     let mut site = Site::of_example(example, Servers::Embedded);
-    site.take(&[".", "app", "specs"]);
+    site.take(&["app", "specs", "."]);
     let ours =
         [("infra.yaml", site.postgres), ("infra.yaml", site.store), ("stack.yaml", site.api)];
     for ((file, port), theirs) in ours.into_iter().zip(ports) {
@@ -25,10 +29,8 @@ fn up(example: &'static str, ports: [u16; 3]) -> Site {
     site.commit();
     keep_what_is_fetched(&site);
     site.start();
-    site.eventually("the agents to be known", || site.object_exists("agent-2").then_some(()));
     for agent in ["agent-1", "agent-2"] {
-        // The first time, all of the app is fetched.
-        site.ctl_ok(&["wait", agent, "--for", "ready", "--timeout", "10m"]);
+        site.wait_for(agent, "ready", FETCHED);
     }
     site
 }
@@ -53,12 +55,13 @@ fn server(site: &Site, agent: u16) -> (u32, String) {
     (pid, started(pid))
 }
 
-/// The database that holds what was built once for all agents, as an administrator who opens it.
+/// A copy of the database that was built once for all agents: nobody connects to that one.
 fn template(site: &Site, name: &str) -> String {
     let like = format!("datname LIKE '{name}\\_%'");
     let found = site.sql("postgres", &format!("SELECT datname FROM pg_database WHERE {like}"));
     assert_eq!(found.lines().count(), 1, "{found}");
-    found
+    site.sql("postgres", &format!("CREATE DATABASE looked_at TEMPLATE {found}"));
+    "looked_at".to_owned()
 }
 
 /// Agent 1 goes, with its `data`, and comes back with it; agent 2 goes on as it is, in the same process.
@@ -72,7 +75,7 @@ fn agent_1_goes_and_comes_back<T: PartialEq + Debug>(site: &Site, data: impl Fn(
     assert!(!site.admin().buckets().contains(&"agent-1".to_owned()));
     assert_eq!((&data(2), server(site, 2)), (&before[1], other.clone()));
     site.ctl_ok(&["undelete", "1"]);
-    site.ready("agent-1");
+    site.wait_for("agent-1", "ready", FETCHED);
     assert_eq!([data(1), data(2)], before);
     assert_eq!(server(site, 2), other);
     assert_eq!(site.ctl(&["diff"]).status.code(), Some(0));

@@ -34,7 +34,9 @@ fn runs_and_artifacts_are_of_one_agent_alone_and_come_back_with_it() {
     let params = got["run"]["data"]["params"].as_array().unwrap();
     let rate = params.iter().find(|it| it["key"] == "rate").unwrap();
     assert_eq!(rate["value"], "0.01");
-    let losses = format!("/api/2.0/mlflow/metrics/get-history?run_id={run}&metric_key=loss");
+    // Without a number of results it gives none.
+    let losses =
+        format!("/api/2.0/mlflow/metrics/get-history?run_id={run}&metric_key=loss&max_results=100");
     let losses: Value = serde_json::from_str(&ask(one, &losses).1).unwrap();
     assert_eq!(losses["metrics"].as_array().unwrap().len(), 5, "{losses}");
     let experiment = got["run"]["info"]["experiment_id"].as_str().unwrap();

@@ -35,18 +35,18 @@ fn up(example: &'static str, ports: [u16; 3]) -> Site {
     site
 }
 
-/// What the app's own tools have fetched is found by the next run, as it is by a user's next agent.
-#[expect(clippy::disallowed_methods, reason = "the wrapper belongs to the product")]
+/// What the app's own tools have fetched is found by the next run, as it is by a user's next agent. pip uses no folder that
+/// is a link itself; the one above it may be one.
 fn keep_what_is_fetched(site: &Site) {
     let of = |name| std::env::var_os(name).map(PathBuf::from);
     let cache = of("XDG_CACHE_HOME").or_else(|| Some(of("HOME")?.join(".cache")));
     let cache = cache.expect("HOME is set").join("agent-harness");
-    let home = site.folder().join("home");
-    std::fs::create_dir_all(home.join(".cache")).unwrap();
-    for (kept, place) in [("npm", ".npm"), ("pip", ".cache/pip")] {
-        std::fs::create_dir_all(cache.join(kept)).unwrap();
-        symlink(cache.join(kept), home.join(place)).unwrap();
+    for folder in ["npm", "pip"] {
+        std::fs::create_dir_all(cache.join(folder)).unwrap();
     }
+    let home = site.folder().join("home");
+    symlink(&cache, home.join(".cache")).unwrap();
+    symlink(cache.join("npm"), home.join(".npm")).unwrap();
 }
 
 /// The server of an agent: its pid, and when it started.

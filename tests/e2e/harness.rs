@@ -1,5 +1,5 @@
-//! A place of its own for each test: a home folder, a Git repository that holds the hello app, its
-//! specs with ports that nobody else uses, a state folder, and a controller over them. When the test
+//! A place of its own for each test: a home folder, a Git repository that holds an example (the hello app unless the
+//! test says otherwise), its specs with ports that nobody else uses, a state folder, and a controller over them. When the test
 //! ends, all of it ends.
 
 #![expect(clippy::disallowed_methods, reason = "the wrapper belongs to the product")]
@@ -18,7 +18,7 @@ use sqlx::{AssertSqlSafe, Connection as _, Executor as _, Row as _};
 use tempfile::TempDir;
 
 use super::containers::{self, Servers};
-use super::host::{Disk, free_ports};
+use super::host::{Disk, copy_files, free_ports};
 use super::store::Store;
 
 /// How long anything may take that a person would wait for.
@@ -26,6 +26,10 @@ pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What is built and tried here.
 const PROGRAMS: [&str; 4] = ["controller", "ctl", "agent-shim", "hello"];
+
+/// What of the hello example a test takes.
+const HELLO: [&str; 6] =
+    ["app/migrations", "app/seeds", "app/seeds/files", "app/frontend", "specs", "."];
 
 /// A user without any rights.
 const NOBODY: u32 = 65534;
@@ -48,6 +52,8 @@ pub struct Site {
     /// What the state folder is on; gone before the folder is.
     disk: Option<Disk>,
     folder: TempDir,
+    /// Which example it is about.
+    example: &'static str,
     /// How the shared servers run.
     servers: Servers,
     /// The name of their Infra.
@@ -79,32 +85,9 @@ impl Site {
 
     /// The same, on servers that run in this way.
     pub fn on(servers: Servers) -> Self {
-        let folder = tempfile::Builder::new().prefix("harness-").tempdir().unwrap();
-        // PostgreSQL's programs drop root, and must get through.
-        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
-        let [postgres, store, frontend, api] = free_ports();
-        let site = Self {
-            disk: None,
-            folder,
-            servers,
-            infra: servers.infra(postgres),
-            postgres,
-            store,
-            frontend,
-            api,
-            controller: None,
-            ends: Vec::new(),
-            bin: None,
-            is_nobody: false,
-            specs: None,
-        };
-        let example =
-            Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("examples/hello");
-        let there = site.repo().join("examples/hello");
-        for part in ["app/migrations", "app/seeds", "app/seeds/files", "app/frontend", "specs", "."]
-        {
-            copy_files(&example.join(part), &there.join(part));
-        }
+        let site = Self::of_example("hello", servers);
+        let (postgres, store) = (site.postgres, site.store);
+        site.take(&HELLO);
         match servers {
             Servers::Embedded => {
                 site.edit("infra.yaml", "port: 15432", &format!("port: {postgres}"));
@@ -119,12 +102,50 @@ impl Site {
         site.edit(
             "stack.yaml",
             "{frontend: 3000, api: 8000}",
-            &format!("{{frontend: {frontend}, api: {api}}}"),
+            &format!("{{frontend: {}, api: {}}}", site.frontend, site.api),
         );
-        site.git(&["init", "--quiet", "--initial-branch=main"]);
-        site.git(&["add", "--all"]);
-        site.git(&["commit", "--quiet", "--message", "The hello app"]);
+        site.commit();
         site
+    }
+
+    /// For an example by the name of its folder; nothing of it is taken yet.
+    pub fn of_example(example: &'static str, servers: Servers) -> Self {
+        let folder = tempfile::Builder::new().prefix("harness-").tempdir().unwrap();
+        // PostgreSQL's programs drop root, and must get through.
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let [postgres, store, frontend, api] = free_ports();
+        Self {
+            disk: None,
+            folder,
+            example,
+            servers,
+            infra: servers.infra(postgres),
+            postgres,
+            store,
+            frontend,
+            api,
+            controller: None,
+            ends: Vec::new(),
+            bin: None,
+            is_nobody: false,
+            specs: None,
+        }
+    }
+
+    /// Takes the files of these folders of the example.
+    pub fn take(&self, folders: &[&str]) {
+        let examples = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("examples");
+        for folder in folders {
+            let from = examples.join(self.example).join(folder);
+            copy_files(&from, &self.example().join(folder));
+        }
+    }
+
+    /// Makes the repository of the app of what was taken.
+    pub fn commit(&self) {
+        self.git(&["init", "--quiet", "--initial-branch=main"]);
+        self.git(&["add", "--all"]);
+        self.git(&["commit", "--quiet", "--message", "The app"]);
     }
 
     /// The folder that all of it is in.
@@ -137,9 +158,14 @@ impl Site {
         self.folder.path().join("home/app")
     }
 
+    /// The example in it.
+    fn example(&self) -> PathBuf {
+        self.repo().join("examples").join(self.example)
+    }
+
     /// The watched folder.
     pub fn specs(&self) -> PathBuf {
-        self.specs.clone().unwrap_or_else(|| self.repo().join("examples/hello/specs"))
+        self.specs.clone().unwrap_or_else(|| self.example().join("specs"))
     }
 
     /// Lets another folder be the watched one.
@@ -471,15 +497,4 @@ pub fn succeed(command: &mut Command) -> Output {
 /// Bytes as text.
 pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
-}
-
-/// The files of a folder, without its folders.
-fn copy_files(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_file() {
-            fs::copy(&path, to.join(path.file_name().unwrap())).unwrap();
-        }
-    }
 }

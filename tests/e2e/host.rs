@@ -1,11 +1,11 @@
-//! This host as everybody sees it: its ports, its processes, and the disks that a test puts there.
+//! This host as everybody sees it: its ports, its processes, its files, and the disks that a test puts there.
 
 #![expect(clippy::disallowed_methods, reason = "the wrapper belongs to the product")]
 
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU16, Ordering};
 
@@ -91,7 +91,10 @@ pub fn request(
     body: &str,
 ) -> std::io::Result<Answer> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
-    let mut head = format!("{method} {path} HTTP/1.0\r\nContent-Type: application/json\r\n");
+    let mut head = format!("{method} {path} HTTP/1.0\r\n");
+    if headers.iter().all(|(name, _)| *name != "Content-Type") {
+        head.push_str("Content-Type: application/json\r\n");
+    }
     for (name, value) in headers {
         head = format!("{head}{name}: {value}\r\n");
     }
@@ -170,4 +173,15 @@ pub fn free_ports() -> [u16; 4] {
 /// Whether nobody listens on a port.
 pub fn is_free(port: u16) -> bool {
     TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
+}
+
+/// The files of a folder, without its folders.
+pub fn copy_files(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_file() {
+            fs::copy(&path, to.join(path.file_name().unwrap())).unwrap();
+        }
+    }
 }

@@ -4,6 +4,7 @@
 mod admission;
 mod agent_task;
 mod agents;
+mod apps;
 mod bad_input;
 mod containers;
 mod db;

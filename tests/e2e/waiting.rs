@@ -30,7 +30,12 @@ impl Site {
 
     /// Waits for a condition.
     pub fn wait(&self, name: &str, condition: &str) {
-        let timeout = format!("{}s", PATIENCE.as_secs());
+        self.wait_for(name, condition, PATIENCE);
+    }
+
+    /// The same, where it may take longer.
+    pub fn wait_for(&self, name: &str, condition: &str, timeout: Duration) {
+        let timeout = format!("{}s", timeout.as_secs());
         let socket = self.state().join("control.sock");
         self.eventually("the controller to listen", || UnixStream::connect(&socket).ok());
         if condition != "deleted" {

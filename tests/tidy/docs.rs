@@ -10,6 +10,8 @@ const ROOTS: [&str; 7] =
 fn paths_in_documents_exist() {
     let mut documents = files("docs", "md");
     documents.extend(["README.md", "CONTRIBUTING.md", "specs/README.md"].map(Into::into));
+    documents
+        .extend(["parse-server", "mlflow"].map(|it| format!("examples/{it}/README.md").into()));
     let mut problems = Vec::new();
     for document in documents {
         for word in code_words(&read(&document)) {

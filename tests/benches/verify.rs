@@ -3,6 +3,15 @@
 //! The commands sleep, so that what is measured is not how well they share the processors. All of what `verify` does is
 //! in it: the start of `ctl`, the receipt, the log, the report.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    clippy::cast_precision_loss,
+    reason = "a program for developers, which ends at the first thing that is not as it should be"
+)]
+
 mod site;
 
 use std::process::Command;

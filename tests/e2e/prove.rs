@@ -1,7 +1,5 @@
 //! `ctl prove`, the plan's last phase: two agents are tried against each other, and end one after the other.
 
-#![expect(clippy::disallowed_methods, reason = "the wrapper belongs to the product")]
-
 use std::fs;
 
 use serde_json::Value;

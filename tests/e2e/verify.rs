@@ -314,7 +314,7 @@ fn verifies_of_one_host_wait_for_each_other() {
 #[test]
 fn what_cannot_be_verified_says_why() {
     let mut site = site("    one: {run: 'true'}\n");
-    site.edit("agent-2.yaml", "spec:", "spec:\n  suspend: true");
+    site.edit("agent-2.yaml", "{stack: hello}", "{stack: hello, suspend: true}");
     site.write_spec(
         "bare.yaml",
         "apiVersion: agent-harness.dev/v1alpha1\nkind: Stack\nmetadata: {name: bare}\nspec: {}\n---\n\
@@ -323,13 +323,14 @@ fn what_cannot_be_verified_says_why() {
     site.start();
     site.ready("agent-1");
     site.ready("agent-7");
+    site.wait("agent-2", "condition=Suspended");
     let mut said = String::new();
     for name in ["2", "7", "9"] {
         let (report, code) = report_of(&site, &["verify", name]);
-        said += &format!("{code} {} {}\n", report["status"], report["error"].as_str().unwrap());
+        said = format!("{said}{code} {} {}\n", report["status"], report["error"].as_str().unwrap());
     }
     insta::assert_snapshot!(said, @r#"
-    3 "error" there is no agent/agent-2
+    3 "error" agent/agent-2 is suspended: nothing of it is started; `ctl edit agent/agent-2` takes `suspend: true` out of its spec
     3 "error" there is nothing to verify agent/agent-7 with: its Stack has no `verify`; `ctl explain stack.spec.verify`
     3 "error" there is no agent/agent-9
     "#);

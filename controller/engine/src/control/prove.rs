@@ -107,7 +107,7 @@ impl Side {
     /// Names of what is its own, by which two agents must differ.
     fn names(&self) -> BTreeSet<String> {
         let mut names: BTreeSet<String> =
-            self.object.ports.iter().map(|(_, port)| format!("port {port}")).collect();
+            self.object.ports.values().map(|port| format!("port {port}")).collect();
         names.extend(self.database().map(|it| format!("database {}", it.place.database)));
         names.extend(self.database().map(|it| format!("role {}", it.place.role)));
         names.extend(self.bucket().map(|it| format!("bucket {}", it.place.bucket)));

@@ -38,7 +38,7 @@ fn problems_are_found_in_what_tools_print() {
     let mut found = String::new();
     for part in OUTPUTS.split("@@ ").skip(1) {
         let (tool, output) = part.split_once('\n').unwrap();
-        found += &format!("== {tool}\n{}", words(&read(&matchers, output.lines())));
+        found = format!("{found}== {tool}\n{}", words(&read(&matchers, output.lines())));
     }
     insta::assert_snapshot!(found, @r#"
     == tsc

@@ -181,8 +181,13 @@ fn a_branch_with_newer_migrations_has_them_run() {
     assert_eq!(others, site.processes(2));
     assert_eq!(site.sql("agent_2", newer), "0");
 
-    // One that fails is told, and the agent is not taken for ready.
+    // A draft is not run.
     fs::write(migrations.join("0101_bad.sql"), "CREATE TABLE newer ();\n").unwrap();
+    assert_eq!(site.ctl(&["diff"]).status.code(), Some(0));
+
+    // One that fails is told, and the agent is not taken for ready.
+    git(&["add", "--all"]);
+    git(&["commit", "--quiet", "--message", "Bad"]);
     site.eventually("the failure to be told", || {
         let object = site.object("agent-1");
         let step = &object["status"]["resources"]["setup/afterClone.migrate"];
@@ -191,6 +196,7 @@ fn a_branch_with_newer_migrations_has_them_run() {
     assert!(!site.is_ready("agent-1"));
     assert!(site.is_ready("agent-2"));
     fs::write(migrations.join("0101_bad.sql"), "CREATE TABLE newest ();\n").unwrap();
+    git(&["commit", "--quiet", "--all", "--message", "Good"]);
     site.ready("agent-1");
     assert_eq!(others, site.processes(2));
 }

@@ -50,6 +50,8 @@ pub fn come_work_apart_and_come_back(mut site: Site) {
     assert_eq!(http(two, "GET", "/api/v1/health", "").unwrap().0, 200);
     site.ctl_ok(&["undelete", "1"]);
     site.ready("agent-1");
+    let events = site.ctl_ok(&["events", "1"]);
+    assert!(!events.contains("its inputs changed"), "nothing has changed: {events}");
     assert!(draft.is_file());
     assert!(http(one, "GET", "/api/v1/notes", "").unwrap().1.contains("for agent 1 alone"));
     assert_eq!(http(one, "GET", &attachment, "").unwrap(), (200, "bytes".to_owned()));

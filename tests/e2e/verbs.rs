@@ -181,3 +181,37 @@ fn logs_and_waits_follow_what_happens() {
     site.ctl_ok(&["wait", "1", "--for", "condition=Suspended"]);
     assert_eq!(site.processes(1).len(), 3, "what runs goes on");
 }
+
+#[test]
+fn what_a_stack_needs_of_the_host_is_looked_for() {
+    let mut site = Site::new();
+    site.edit(
+        "stack.yaml",
+        "  verify:",
+        "  requests: {disk: 1000000Gi}
+  tools:
+    git: {version: \">=2\"}
+    node: {run: [printf, v18.19.1], version: \">=20.19\", fix: fnm install 20}
+    pnpm: {run: no-such-pnpm --version, version: \">=9\", fix: corepack enable}
+    dbt: {run: no-such-dbt --version, optional: true}
+  verify:",
+    );
+    site.start();
+    site.wait("infra/shared", "ready");
+    let told = site.ctl(&["doctor", "--for", "stack/hello"]);
+    let (table, fixes) = (text(&told.stdout), text(&told.stderr));
+    assert_eq!(told.status.code(), Some(1), "{table}");
+    let row = |name: &str| {
+        let line = table.lines().find(|line| line.starts_with(name));
+        line.unwrap_or_else(|| panic!("no {name} in {table}"))
+    };
+    assert!(row("git ").contains("ok"), "{table}");
+    assert!(row("node").contains("18.19.1 is there, and >=20.19 is wanted"), "{table}");
+    let missing = "there is no program `no-such-pnpm` on the PATH of agents";
+    assert!(row("pnpm").contains("problem") && row("pnpm").contains(missing), "{table}");
+    assert!(row("dbt").contains("warning"), "{table}");
+    assert!(row("disk for an agent").contains("problem"), "{table}");
+    assert!(fixes.contains("node: fnm install 20") && fixes.contains("pnpm: corepack enable"));
+    // Without a Stack nothing of it is asked for.
+    assert!(!text(&site.ctl(&["doctor"]).stdout).contains("pnpm"));
+}

@@ -100,7 +100,7 @@ fn the_work_of_an_agent_is_verified_in_its_tree() {
 
     // What an agent wrote, and only that of this one.
     let migration = "examples/hello/app/migrations/0009_gone.sql";
-    fs::write(tree.join(migration), "DROP TABLE note;\n").unwrap();
+    fs::write(tree.join(migration), "-- DROP TABLE note;\n").unwrap();
     let (report, code) = verify(&site, &[]);
     assert_eq!((code, stages(&report)), (1, vec!["files fail".into()]));
     assert_eq!(report["skipped"], serde_json::json!(["smoke"]));

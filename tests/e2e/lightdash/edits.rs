@@ -68,10 +68,13 @@ export const routes: Route[] = [
     place.ready("agent-1");
 }
 
-/// An agent writes a migration: it is run by itself, and the API is well again.
+/// An agent commits a migration: it is run by itself, and the API is well again.
 pub fn a_migration_that_is_not_run_is_run(place: &StandIn) {
     let file = place.worktree(1).join(MIGRATIONS).join("20250601000000_draft.ts");
     fs::write(file, migration("draft")).unwrap();
+    let tree = place.worktree(1);
+    place.git_in(&tree, &["add", "--all"]);
+    place.git_in(&tree, &["commit", "--quiet", "--no-verify", "--message", "A draft"]);
     let run = "SELECT count(*) FROM knex_migrations WHERE name LIKE '20250601000000_draft%'";
     place.site.eventually("the migration to be run", || {
         let told = text(&place.site.ctl(&["psql", "1", run]).stdout);

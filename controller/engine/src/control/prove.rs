@@ -184,7 +184,7 @@ fn try_files(of: &Side) -> Proof {
         }
     }
     let claim = format!("files of {} with secrets are closed to other users of the host", of.name);
-    Proof::of(claim, &against, format!("{count} files, mode 0600"))
+    Proof::of(claim, &against, format!("mode 0600, files: {count}"))
 }
 
 fn try_processes(from: &Side, to: &Side) -> Proof {
@@ -193,7 +193,7 @@ fn try_processes(from: &Side, to: &Side) -> Proof {
     match (carrying(&from.mark), sees_secret(&from.mark, &to.secrets())) {
         (Ok(all), Ok(seeing)) => {
             against.extend(seeing.iter().map(|pid| format!("pid {pid} has one")));
-            Proof::of(claim, &against, format!("{} processes", all.len()))
+            Proof::of(claim, &against, format!("processes: {}", all.len()))
         }
         (Err(error), _) | (_, Err(error)) => Proof::of(claim, &[error.to_string()], ""),
     }

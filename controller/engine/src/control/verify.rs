@@ -40,7 +40,7 @@ pub async fn begin(
     let verifier = control.outside.verifier();
     let verifier = verifier
         .ok_or_else(|| Refusal::Conflict("nothing can be run here to verify it".to_owned()))?;
-    let database_generation = generation(&object);
+    let database_generation = generation(&object, &record);
     let orders = Orders { request, record, pipeline, database_generation, verifier };
     let (lines, response) = stream();
     let (events, mut told) = mpsc::channel(EVENTS);
@@ -163,11 +163,11 @@ fn pipeline(
     }
 }
 
-/// The generation of the template that the database is to come from.
-fn generation(object: &DesiredObject) -> Option<String> {
-    object.resources.values().find_map(|wanted| match &wanted.target {
-        AnyTarget::Present(Resource::Database(want)) => {
-            want.template.as_ref().map(|from| from.generation.clone())
+/// The generation of the template that the database came from, which may be older than the one that new ones come from.
+fn generation(object: &DesiredObject, record: &ObjectRecord) -> Option<String> {
+    object.resources.iter().find_map(|(id, wanted)| match &wanted.target {
+        AnyTarget::Present(Resource::Database(_)) => {
+            record.resources.get(&id.local())?.generation.clone()
         }
         _ => None,
     })

@@ -88,7 +88,7 @@ impl Belongings {
     /// In a few words, for people.
     pub fn words(&self) -> String {
         format!(
-            "{} processes, {} rows in {} tables, {} objects, {} files",
+            "processes: {}, rows: {} in tables: {}, objects: {}, files: {}",
             self.processes.len(),
             self.rows.values().sum::<u64>(),
             self.rows.len(),
@@ -157,6 +157,6 @@ mod tests {
         file .env is another one, or none
         api: answered 500
         ");
-        insta::assert_snapshot!(before.words(), @"1 processes, 4 rows in 2 tables, 2 objects, 1 files");
+        insta::assert_snapshot!(before.words(), @"processes: 1, rows: 4 in tables: 2, objects: 2, files: 1");
     }
 }

@@ -25,7 +25,8 @@ pub struct Desired {
     pub command: Command,
     /// Glob patterns below `place.root`; their files' contents are part of what it depends on.
     pub inputs: Vec<String>,
-    /// They are those of the template that it prepares clones of: it names none itself.
+    /// They are those of the template that it prepares clones of, for it names none itself: what counts is what the
+    /// commit has that is checked out.
     pub inherits: bool,
     /// Path below `place.root` that it makes: missing means it has to run.
     pub creates: Option<PathBuf>,

@@ -170,9 +170,9 @@ pub struct Database {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub template: Option<DatabaseTemplate>,
     /// Steps that run after each clone, with the agent's environment, by name, in the order written. One without
-    /// `inputs` of its own runs again when the template's `inputs` change in the agent's worktree, as they do when
-    /// its branch moves to other migrations; its processes are stopped for that and started again. So a step has to
-    /// bear being run twice. Default: none. Example: `{migrate: {run: pnpm -F backend migrate}}`.
+    /// `inputs` of its own runs again when the branch of the agent's worktree has other `inputs` of the template than
+    /// before: newer migrations, once they are committed. Its processes are stopped for that and started again. So a
+    /// step has to bear being run twice. Default: none. Example: `{migrate: {run: pnpm -F backend migrate}}`.
     #[serde(default, skip_serializing_if = "Ordered::is_empty")]
     pub after_clone: Ordered<Step>,
     /// How PostgreSQL copies the template: `auto`, `walLog` or `fileCopy`. Default: `auto`, which

@@ -43,6 +43,7 @@ impl Login {
     async fn connect(&self) -> Result<PgConnection, String> {
         match tokio::time::timeout(PATIENCE, PgConnection::connect_with(&self.options())).await {
             Ok(Ok(connection)) => Ok(connection),
+            Ok(Err(sqlx::Error::Database(error))) => Err(error.message().to_owned()),
             Ok(Err(error)) => Err(error.to_string()),
             Err(_) => Err(format!("no answer within {} s", PATIENCE.as_secs())),
         }

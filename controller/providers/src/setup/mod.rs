@@ -27,6 +27,7 @@ pub(crate) use leftovers::Whose;
 pub use runner::{Ended, Heard, Job, Runner, Why, how, records_of, run_build_step};
 
 use crate::fs;
+use crate::git::facts;
 use crate::provider::{Context, Provider, unknown, wrong_kind};
 use inputs::Inputs;
 
@@ -73,11 +74,16 @@ impl SetupProvider {
             }));
         };
         let Some(last) = last else { return Ok(None) };
+        // A worktree that is away, as in the trash, tells nothing of its files. One that is made anew has the step run.
+        if inputs::metadata(&want.place.root)?.is_none() {
+            let inputs = last.inputs.clone();
+            return Ok(Some(Have { last: Some(last), inputs, output_missing: false }));
+        }
         let output_missing = match &want.creates {
             Some(path) => inputs::metadata(&want.place.root.join(path))?.is_none(),
             None => false,
         };
-        let inputs = self.inputs.hash(&want.place.root, &want.inputs)?;
+        let inputs = hash(&self.inputs, want)?;
         Ok(Some(Have { last: Some(last), inputs, output_missing }))
     }
 
@@ -90,7 +96,7 @@ impl SetupProvider {
         // Hashed before the run: what is edited meanwhile makes it run again.
         let hashing = {
             let (inputs, want) = (Arc::clone(&self.inputs), Arc::clone(want));
-            tokio::task::spawn_blocking(move || inputs.hash(&want.place.root, &want.inputs))
+            tokio::task::spawn_blocking(move || hash(&inputs, &want))
         };
         let inputs = hashing.await.map_err(|error| RunError::System {
             what: "hash the inputs of",
@@ -132,6 +138,21 @@ impl SetupProvider {
         self.inputs.forget(root);
         Ok(())
     }
+}
+
+/// The hash over a step's inputs: as its files are, or as its branch has them.
+fn hash(inputs: &Inputs, want: &Desired) -> Result<String, RunError> {
+    let root = &want.place.root;
+    if !want.inherits {
+        return inputs.hash(root, &want.inputs);
+    }
+    let hash = facts::base_commit(root, "HEAD")
+        .and_then(|commit| facts::inputs_hash(root, &commit, &want.inputs));
+    hash.map_err(|error| RunError::System {
+        what: "look up the branch for",
+        line: want.command.line(),
+        source: std::io::Error::other(error),
+    })
 }
 
 impl Provider for SetupProvider {

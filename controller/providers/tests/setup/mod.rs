@@ -185,6 +185,11 @@ async fn a_step_runs_once_and_again_when_there_is_a_reason() {
     std::fs::write(world.path("src/new.txt"), "no input").unwrap();
     std::fs::remove_dir(world.path("out")).unwrap();
     next(&want).await;
+    // In the trash, and back.
+    std::fs::rename(world.tree(), world.tree().with_extension("away")).unwrap();
+    assert_eq!(world.cause(&want).await, None);
+    std::fs::rename(world.tree().with_extension("away"), world.tree()).unwrap();
+    assert_eq!(world.cause(&want).await, None);
     want.fingerprint = "another".into();
     next(&want).await;
     world.apply(Action::Forget(want.place.clone())).await.unwrap();

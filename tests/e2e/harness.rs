@@ -18,7 +18,7 @@ use sqlx::{AssertSqlSafe, Connection as _, Executor as _, Row as _};
 use tempfile::TempDir;
 
 use super::containers::{self, Servers};
-use super::host::{Disk, copy_files, free_ports};
+use super::host::{Disk, copy_files, free_ports, give_back};
 use super::store::Store;
 
 /// How long anything may take that a person would wait for.
@@ -481,9 +481,8 @@ impl Site {
 impl Drop for Site {
     fn drop(&mut self) {
         self.down();
-        if std::env::var_os("KEEP").is_some() {
-            self.folder.disable_cleanup(true);
-        }
+        give_back(self.postgres);
+        self.folder.disable_cleanup(std::env::var_os("KEEP").is_some());
     }
 }
 

@@ -2,12 +2,13 @@
 
 #![expect(clippy::disallowed_methods, reason = "the wrapper belongs to the product")]
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use agent_harness_providers::process::ports::listener;
 
@@ -155,20 +156,31 @@ fn as_root(program: &str) -> Command {
 /// Each block is handed out once per test run, so that tests at the same time do not meet; runs at the same time
 /// begin at different ones.
 pub fn free_ports() -> [u16; 4] {
-    const BLOCKS: u16 = 60;
-    static NEXT: AtomicU16 = AtomicU16::new(0);
     let first = u16::try_from(std::process::id() % u32::from(BLOCKS)).unwrap();
-    loop {
-        let turn = NEXT.fetch_add(1, Ordering::SeqCst);
-        assert!(turn < BLOCKS, "no free ports from 20000 to 32000");
-        let block = 20_000 + (first + turn) % BLOCKS * 200;
+    // Nobody else of this process has one of them, also while nothing listens there.
+    let mut taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
+    for turn in 0..BLOCKS {
+        let block = 20_000 + (first + taken.1 + turn) % BLOCKS * 200;
         let ports = [block, block + 1, block + 2, block + 102];
         let agents = (1..10).flat_map(|n| [ports[2] + n * 10, ports[3] + n * 10]);
-        if ports.into_iter().chain(agents).all(is_free) {
+        if !taken.0.contains(&block) && ports.into_iter().chain(agents).all(is_free) {
+            taken.0.insert(block);
+            // What was used last may still be closing.
+            taken.1 = (taken.1 + turn + 1) % BLOCKS;
             return ports;
         }
     }
+    panic!("no free ports from 20000 to 32000");
 }
+
+/// Lets others have ports again, by the first of them.
+pub fn give_back(first: u16) {
+    TAKEN.lock().unwrap_or_else(PoisonError::into_inner).0.remove(&first);
+}
+
+const BLOCKS: u16 = 60;
+/// The blocks that somebody of this process has, by their first port; and where to look next.
+static TAKEN: Mutex<(BTreeSet<u16>, u16)> = Mutex::new((BTreeSet::new(), 0));
 
 /// Whether nobody listens on a port.
 pub fn is_free(port: u16) -> bool {

@@ -49,7 +49,7 @@ pub fn it_comes_back_when_its_port_is_free(place: &StandIn) {
     place.ready("agent-1");
     // What was never committed, and what it stands for in the database.
     let status = place.git_in(&place.worktree(1), &["status", "--short"]);
-    assert!(status.contains("newController.ts") && status.contains("draft.ts"), "{status}");
+    assert!(status.contains("newController.ts") && !status.contains("draft.ts"), "{status}");
     assert_eq!(site.sql("agent_1", "SELECT count(*) FROM draft"), "0");
     assert_eq!(http(site.api + 15, "GET", "/api/v1/new", "").unwrap().0, 200);
 }

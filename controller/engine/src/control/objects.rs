@@ -65,12 +65,17 @@ pub async fn list(
 
 /// Takes in what the folder holds at this moment; while everything is being ended, nothing is taken in any more.
 pub(super) async fn as_of_now(core: &Arc<Core>) -> Result<(), Refusal> {
+    specs_of_now(core, FACTS).await
+}
+
+/// The same, with what git said no longer ago than this.
+pub(super) async fn specs_of_now(core: &Arc<Core>, facts: Duration) -> Result<(), Refusal> {
     if core.progress() > Progress::Working {
         return Ok(());
     }
     let (core, asked) = (Arc::clone(core), Instant::now());
     let work =
-        tokio::task::spawn_blocking(move || survey::no_older_than(&core, asked, FACTS).map(|_| ()));
+        tokio::task::spawn_blocking(move || survey::no_older_than(&core, asked, facts).map(|_| ()));
     let taken_in = work.await.map_err(|error| Refusal::failed(&error))?;
     taken_in.map_err(|error| {
         Refusal::Failed(format!("the specs cannot be taken in: {}", crate::facts::chain(&error)))

@@ -1,6 +1,7 @@
 //! `verify`: runs an agent's pipeline while somebody listens, stops it, and tells what the last run came to.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use agent_harness_model::api::{Severity, VerifyEvent, VerifyRequest};
 use agent_harness_model::desired::DesiredObject;
@@ -14,12 +15,14 @@ use tokio::sync::mpsc;
 
 use super::Control;
 use super::answer::{Refusal, key};
-use super::objects::{as_of_now, live};
+use super::objects::{live, specs_of_now};
 use super::streams::{send, stream};
 use crate::ledger::ObjectRecord;
 use crate::publish;
 use crate::verify::{Orders, Stop, run};
 
+/// What work is verified with does not depend on what git says, which is slow to ask.
+const FACTS: Duration = Duration::from_secs(60);
 /// How many events may wait for whoever reads them.
 const EVENTS: usize = 64;
 
@@ -31,7 +34,7 @@ pub async fn begin(
 ) -> Result<Response, Refusal> {
     let key = agent(&kind, &name)?;
     // What was just written into the folder is what is meant.
-    as_of_now(&control.core).await?;
+    specs_of_now(&control.core, FACTS).await?;
     let object = live(&control, &key)?;
     let record = record(&control, &key)?;
     let pipeline = pipeline(&control, &key, &object)?;
@@ -66,7 +69,10 @@ pub async fn begin(
         core.verifies.note(&orders.record, &report);
         publish::verified(&core, &orders.record);
         core.event(&orders.record.key, severity(&report), "Verified", words(&report));
-        let _ = send(&lines, &VerifyEvent::Finished { report: Box::new(report) }).await;
+        let finished = VerifyEvent::Finished { report: Box::new(report.clone()) };
+        let _ = send(&lines, &finished).await;
+        // For the next controller.
+        core.verifies.keep(&orders.record, &report);
         // Then nobody watches it any more.
         stop.token().cancel();
     });

@@ -30,6 +30,8 @@ pub struct Verifies {
     turns: Mutex<BTreeMap<Uid, Arc<tokio::sync::Mutex<()>>>>,
     store: Store,
     last: Mutex<BTreeMap<Uid, Summary>>,
+    /// Those that are in no file yet.
+    whole: Mutex<BTreeMap<Uid, Report>>,
 }
 
 /// A run that is under way, for as long as this is kept.
@@ -48,6 +50,7 @@ impl Verifies {
             jobs,
             under_way: Mutex::default(),
             turns: Mutex::default(),
+            whole: Mutex::default(),
             last: Mutex::new(store.summaries()),
             store,
         }
@@ -60,13 +63,20 @@ impl Verifies {
 
     /// What it came to, whole.
     pub fn report(&self, record: &ObjectRecord) -> Option<Report> {
-        self.store.read(record)
+        let known = lock(&self.whole).get(&record.uid).cloned();
+        known.or_else(|| self.store.read(record))
     }
 
-    /// Notes what a run came to; the file of it follows.
+    /// Notes what a run came to.
     pub fn note(&self, record: &ObjectRecord, report: &Report) {
         lock(&self.last).insert(record.uid.clone(), report.summary());
+        lock(&self.whole).insert(record.uid.clone(), report.clone());
+    }
+
+    /// Keeps it also for the next controller.
+    pub fn keep(&self, record: &ObjectRecord, report: &Report) {
         self.store.write(record, report);
+        lock(&self.whole).remove(&record.uid);
     }
 
     /// A run begins, which `stop` stops.

@@ -11,7 +11,7 @@ use std::io;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use agent_harness_model::id::{Mark, ObjectKey, ResourceId, Uid};
@@ -55,6 +55,8 @@ pub struct Runner {
     installation: String,
     stop: CancellationToken,
     running: Arc<Mutex<HashSet<PathBuf>>>,
+    /// The steps of which this controller has seen the end, with nothing left of them.
+    over: Arc<Mutex<HashSet<PathBuf>>>,
 }
 
 /// Hears each line that a command prints, as it is printed; a line that is too long comes in parts.
@@ -113,6 +115,7 @@ impl Runner {
             installation,
             stop,
             running: Arc::default(),
+            over: Arc::default(),
         };
         // Steps are not run besides what is left of them; nothing else depends on this.
         match Whose::any_step(&runner.installation).signal(Signal::KILL) {
@@ -163,10 +166,20 @@ impl Runner {
         let mark = Mark { installation: self.installation.clone(), uid: job.uid.clone() };
         let step = format!("{} {}/{}", job.owner, job.kind, job.name);
         let whose = Whose::step(mark.to_string(), step.clone());
-        let lock = alone(&lock_of(&slot), &whose, &line).await?;
+        let is_over = self.over().remove(&slot);
+        if !is_over {
+            nothing_left(&whose, &line).await?;
+        }
+        let lock = alone(&lock_of(&slot), &line).await?;
         let path = logs::path(&self.log_root, &job.owner.slug(), job.kind, &file_name(job.name));
         let log = Log::open(&path)?;
-        self.carry_out(job, &line, &log, &whose, (&mark, &step), &lock).await
+        let ended = self.carry_out(job, &line, &log, &whose, (&mark, &step), &lock).await?;
+        self.over().insert(slot);
+        Ok(ended)
+    }
+
+    fn over(&self) -> MutexGuard<'_, HashSet<PathBuf>> {
+        self.over.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn carry_out(
@@ -351,14 +364,21 @@ impl Drop for Running<'_> {
     }
 }
 
-/// The lock of a step, after what an earlier run left was ended.
-async fn alone(path: &Path, whose: &Whose, line: &str) -> Result<File, RunError> {
-    let system = |what| move |source| RunError::System { what, line: line.to_owned(), source };
-    let left = whose.end(GRACE).await.map_err(system("end an earlier run of"))?;
-    if !left.is_empty() {
-        let pids = left.iter().map(|identity| identity.pid).collect();
-        return Err(RunError::Left { line: line.to_owned(), pids });
+/// Ends what an earlier run left.
+async fn nothing_left(whose: &Whose, line: &str) -> Result<(), RunError> {
+    let line = || line.to_owned();
+    let system = |source| RunError::System { what: "end an earlier run of", line: line(), source };
+    let left = whose.end(GRACE).await.map_err(system)?;
+    if left.is_empty() {
+        return Ok(());
     }
+    let pids = left.iter().map(|identity| identity.pid).collect();
+    Err(RunError::Left { line: line(), pids })
+}
+
+/// The lock of a step.
+async fn alone(path: &Path, line: &str) -> Result<File, RunError> {
+    let system = |what| move |source| RunError::System { what, line: line.to_owned(), source };
     let flags = OFlags::RDONLY | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     let file = rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR)
         .map_err(|error| system("lock")(error.into()))?;

@@ -250,14 +250,7 @@ pub fn add_leaving(
             None => entry.leaving_since.is_some_and(|since| now.duration_since(since) >= retention),
         };
         let Some(target) = target(id.kind, record.deletion.is_some(), over) else { continue };
-        let wanted = Wanted {
-            target,
-            place: entry.place.clone(),
-            after: Vec::new(),
-            renewed_by: Vec::new(),
-            source: None,
-            parts: BTreeMap::new(),
-        };
+        let wanted = Wanted::leaving(target, entry.place.clone());
         object.resources.insert(id, wanted);
     }
 }

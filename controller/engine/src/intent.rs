@@ -267,6 +267,7 @@ pub fn leave(
     if over && record.resources.is_empty() {
         // Its record last: it names the rest.
         leftovers::forget(&core.config.state, &ledger, record);
+        core.verifies.forget(record);
         ledger.remove(uid)?;
         core.queue.add(Job::Survey, std::time::Duration::ZERO);
         return Ok(Left::Gone);

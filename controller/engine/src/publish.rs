@@ -206,14 +206,14 @@ pub fn verified(core: &Core, record: &ObjectRecord) {
     // Who has no status yet gets one by the first look, with this in it.
     let Some(mut object) = known else { return };
     let Some(status) = &mut object.status else { return };
-    status.verify = core.verifies.last(&record.uid);
+    status.verify = core.verifies.last(&record.uid).map(|report| report.summary());
     if core.statuses().write(&record.key, object) {
         tell(core, &core.view(), &record.key);
     }
 }
 
 fn put(core: &Core, view: &View, record: &ObjectRecord, mut status: Status) {
-    status.verify = core.verifies.last(&record.uid);
+    status.verify = core.verifies.last(&record.uid).map(|report| report.summary());
     store(core, view, &record.key, object(view, record, Some(status)));
 }
 

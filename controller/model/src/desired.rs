@@ -109,6 +109,18 @@ impl Wanted {
             parts: BTreeMap::new(),
         }
     }
+
+    /// What nobody asks for any more, and what is to become of it.
+    pub fn leaving(target: AnyTarget, place: Place) -> Self {
+        Self {
+            target,
+            place,
+            after: Vec::new(),
+            renewed_by: Vec::new(),
+            source: None,
+            parts: BTreeMap::new(),
+        }
+    }
 }
 
 /// What has to be so first.

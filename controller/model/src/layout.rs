@@ -2,7 +2,7 @@
 //! and the spec files of a folder. Pure: what the environment says is an argument.
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// The control socket, in the state folder.
 pub const SOCKET: &str = "control.sock";
@@ -33,6 +33,21 @@ pub fn state_folder(
             .or_else(|| folder("HOME").map(|home| home.join(".local/state")))?;
         Some(base.join("agent-harness"))
     })
+}
+
+/// `.` and `..` taken out without looking at the disk.
+pub fn normal(path: &Path) -> PathBuf {
+    let mut out = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                out.pop();
+            }
+            part => out.push(part),
+        }
+    }
+    out
 }
 
 /// Whether a file of that name is read as a spec: `*.yaml` and `*.yml`, no dot-files.

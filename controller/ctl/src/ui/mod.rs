@@ -80,6 +80,17 @@ impl Ui {
         Self { out: sink(out), err: sink(err), clock: Timestamp::now }
     }
 
+    /// A printer like this one that takes all for words: for what is data elsewhere, and here a part of something.
+    pub fn for_words(&self) -> Self {
+        let sink = || Sink {
+            write: Box::new(io::stderr()),
+            live: self.err.live,
+            colour: self.err.colour,
+            width: self.err.width,
+        };
+        Self { out: sink(), err: sink(), clock: self.clock }
+    }
+
     /// The time against which ages are shown.
     pub fn now(&self) -> Timestamp {
         (self.clock)()

@@ -2,23 +2,19 @@
 //! makes two of its own, tries the same, and ends one after the other to see that the one that stays is not harmed, and
 //! that nothing of them is left.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use agent_harness_model::api::{
-    Applied, ApplyRequest, Belongings, Deleted, Object, Proof, ProveRequest, SpecFile,
+    Applied, ApplyRequest, Belongings, Deleted, Proof, ProveRequest, SpecFile,
 };
-use agent_harness_model::id::{ObjectKey, ObjectKind};
+use agent_harness_model::id::{ObjectKey, ObjectKind, Uid};
 use agent_harness_model::spec::API_VERSION;
-use agent_harness_model::status::{Phase, Status};
 use serde::Serialize;
 
 use crate::client::{Client, path};
 use crate::error::{Exit, Failure, Result};
-use crate::object;
 use crate::ui::{Tone, Ui, seconds};
-
-/// Between two looks at what is waited for.
-const PAUSE: Duration = Duration::from_millis(200);
+use crate::waiting::{self, Goal, Limit, Target};
 
 /// Show that agents are kept apart
 ///
@@ -182,22 +178,9 @@ impl Course<'_> {
             text: text(name),
         };
         let request = ApplyRequest { files: names.iter().map(file).collect(), dry_run: false };
-        let _: Vec<Applied> = self.client.post("/v1/apply", Some(&request)).await?;
-        self.ui.say(&format!("waiting for {} and {}", names[0], names[1]))?;
-        for name in names {
-            let key = ObjectKey::agent(name);
-            self.until(&key, "to be ready", |now| match now {
-                Some(now) => {
-                    let status = now.status.as_ref();
-                    let stuck = object::is_current(now) && status.is_some_and(Status::is_stuck);
-                    let ready = object::phase(now) == Phase::Ready;
-                    if stuck { Err(object::message(now)) } else { Ok(ready) }
-                }
-                None => Ok(false),
-            })
-            .await?;
-        }
-        Ok(())
+        let applied: Vec<Applied> = self.client.post("/v1/apply", Some(&request)).await?;
+        let targets = applied.into_iter().map(|one| target(one.object, one.generation, Vec::new()));
+        self.until(&Goal::Ready, targets.collect()).await
     }
 
     /// The end of one, then of the other.
@@ -232,44 +215,19 @@ impl Course<'_> {
 
     async fn purge(&self, key: &ObjectKey) -> Result<()> {
         match self.client.delete::<Deleted>(&path(key, "?purge=true&all=true")).await {
-            Ok(_) => {}
-            Err(error) if error.is_absent() => return Ok(()),
-            Err(error) => return Err(error.into()),
+            Ok(gone) => self.until(&Goal::Purged, vec![target(key.clone(), 0, gone.uids)]).await,
+            Err(error) if error.is_absent() => Ok(()),
+            Err(error) => Err(error.into()),
         }
-        self.until(key, "to be gone", |now| Ok(now.is_none())).await
     }
 
-    /// Looks at an object until it is as it should be, or never will be.
-    async fn until(
-        &self,
-        key: &ObjectKey,
-        what: &str,
-        is_so: impl Fn(Option<&Object>) -> std::result::Result<bool, String>,
-    ) -> Result<()> {
-        let deadline = Instant::now() + self.args.timeout.0;
-        loop {
-            let now = match self.client.object(key).await {
-                Ok(now) => Some(now),
-                Err(error) if error.is_absent() => None,
-                Err(error) => return Err(error.into()),
-            };
-            match is_so(now.as_ref()) {
-                Ok(true) => return Ok(()),
-                Ok(false) if Instant::now() < deadline => tokio::time::sleep(PAUSE).await,
-                Ok(false) => {
-                    let why = now.as_ref().map(object::message).unwrap_or_default();
-                    return Err(Failure::new(
-                        Exit::NotReady,
-                        format!("waited in vain for {key} {what}: {why}"),
-                    ));
-                }
-                Err(why) => {
-                    return Err(Failure::new(
-                        Exit::NotReady,
-                        format!("{key} does not come {what}: {why}"),
-                    ));
-                }
-            }
-        }
+    /// Waits, as `ctl wait` does; what that says are words here, and no data.
+    async fn until(&self, goal: &Goal, targets: Vec<Target>) -> Result<()> {
+        let (mut words, limit) = (self.ui.for_words(), Limit::new(self.args.timeout));
+        waiting::until(self.client, &mut words, goal, &targets, limit).await.map(drop)
     }
+}
+
+fn target(key: ObjectKey, generation: u64, uids: Vec<Uid>) -> Target {
+    Target { key, generation, uids }
 }

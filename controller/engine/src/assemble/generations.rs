@@ -52,14 +52,7 @@ pub fn drop_unused(
             {
                 continue;
             }
-            let wanted = Wanted {
-                target: AnyTarget::Gone,
-                place: entry.place.clone(),
-                after: Vec::new(),
-                renewed_by: Vec::new(),
-                source: None,
-                parts: BTreeMap::new(),
-            };
+            let wanted = Wanted::leaving(AnyTarget::Gone, entry.place.clone());
             object.resources.insert(id, wanted);
         }
     }

@@ -1,7 +1,7 @@
 //! The text of spec files as requests change it: one document put in, replaced or taken out; the others and all
 //! comments stay as they are. Pure; who writes what where is said in `edits`.
 
-use std::path::{Component, Path, PathBuf};
+use std::path::Path;
 
 use agent_harness_model::spec::node::{Node, NodeKind};
 use agent_harness_model::spec::parse::{Document, parse};
@@ -152,8 +152,9 @@ fn edits(document: &Document, from: &Path) -> Vec<(Vec<String>, Edit)> {
             line: at.line as usize,
             column: at.column as usize,
             width: at.width as usize,
-            path: is_relative(written)
-                .then(|| normal(&from.join(written)).display().to_string())?,
+            path: is_relative(written).then(|| {
+                agent_harness_model::layout::normal(&from.join(written)).display().to_string()
+            })?,
         };
         Some((path.into_iter().map(str::to_owned).collect(), edit))
     };
@@ -164,20 +165,6 @@ fn edits(document: &Document, from: &Path) -> Vec<(Vec<String>, Edit)> {
 fn is_relative(path: &str) -> bool {
     let elsewhere = ["/", "~/", "${harness.", "${home}", "${worktree.path}"];
     !path.is_empty() && path != "~" && !elsewhere.iter().any(|start| path.starts_with(start))
-}
-
-fn normal(path: &Path) -> PathBuf {
-    let mut out = PathBuf::new();
-    for part in path.components() {
-        match part {
-            Component::CurDir => {}
-            Component::ParentDir => {
-                out.pop();
-            }
-            part => out.push(part),
-        }
-    }
-    out
 }
 
 #[cfg(test)]

@@ -13,8 +13,8 @@ use agent_harness_model::kinds::{AnyTarget, Resource, bucket, database, file};
 use agent_harness_model::secret::Secret;
 use agent_harness_providers::git::receipt;
 use agent_harness_providers::prove::{
-    Login, bucket_is_there, carrying, database_is_there, file_hash, is_open, keys, opens_bucket,
-    opens_database, rows, sees_secret,
+    Attempt, Login, bucket_is_there, carrying, database_is_there, file_hash, is_open, keys,
+    opens_bucket, opens_database, rows, sees_secret,
 };
 use agent_harness_providers::{fs, process as processes};
 use axum::Json;
@@ -138,39 +138,45 @@ pub async fn apart(
 }
 
 async fn try_database(from: &Side, to: &Side) -> Option<Proof> {
-    let (own, other) = (from.database()?, to.database()?);
+    let (own, other) = (&from.database()?.place.database, &to.database()?.place.database);
     let claim = format!("{} opens its own database, and not that of {}", from.name, to.name);
-    let mut against = Vec::new();
-    if let Err(why) = opens_database(&from.login(&own.place.database)?).await {
-        against.push(format!("it does not open {}: {why}", own.place.database));
-    }
-    let refused = match opens_database(&from.login(&other.place.database)?).await {
-        Ok(()) => {
-            against.push(format!("it opens {}", other.place.database));
-            String::new()
-        }
-        Err(why) => format!("{}: {why}", other.place.database),
-    };
-    Some(Proof::of(claim, &against, refused))
+    let own = (own.as_str(), opens_database(&from.login(own)?).await);
+    let other = (other.as_str(), opens_database(&from.login(other)?).await);
+    Some(own_alone(claim, own, other))
 }
 
 async fn try_bucket(from: &Side, to: &Side) -> Option<Proof> {
     let (own, other, store) = (from.bucket()?, to.bucket()?, from.store.as_ref()?);
-    // A store without keys of its own has one for all, which is said where it is set up.
-    let key = own.key.as_ref()?;
     let claim = format!("{} opens its own bucket, and not that of {}", from.name, to.name);
+    let Some(key) = &own.key else {
+        let why = "its store has one key for all agents: `ctl explain infra.spec.objectStore.keys`";
+        return Some(Proof::of(claim, &[why.to_owned()], ""));
+    };
+    let (own, other) = (own.place.bucket.as_str(), other.place.bucket.as_str());
+    let (to_own, to_other) =
+        (opens_bucket(store, key, own).await, opens_bucket(store, key, other).await);
+    Some(own_alone(claim, (own, to_own), (other, to_other)))
+}
+
+/// What was tried at one's own, and at somebody else's, which has to turn it away: that nobody answered is no proof.
+fn own_alone(claim: String, own: (&str, Attempt), other: (&str, Attempt)) -> Proof {
     let mut against = Vec::new();
-    if let Err(why) = opens_bucket(store, key, &own.place.bucket).await {
-        against.push(format!("it does not open {}: {why}", own.place.bucket));
+    if let (name, Attempt::Refused(why) | Attempt::Unknown(why)) = own {
+        against.push(format!("it does not open {name}: {why}"));
     }
-    let refused = match opens_bucket(store, key, &other.place.bucket).await {
-        Ok(how) => {
-            against.push(format!("it {how}: {}", other.place.bucket));
+    let (name, attempt) = other;
+    let refused = match attempt {
+        Attempt::Refused(why) => format!("{name}: {why}"),
+        Attempt::Opened(how) => {
+            against.push(format!("it {how} {name}"));
             String::new()
         }
-        Err(why) => format!("{}: {why}", other.place.bucket),
+        Attempt::Unknown(why) => {
+            against.push(format!("{name} could not be tried: {why}"));
+            String::new()
+        }
     };
-    Some(Proof::of(claim, &against, refused))
+    Proof::of(claim, &against, refused)
 }
 
 fn try_files(of: &Side) -> Proof {
@@ -178,8 +184,9 @@ fn try_files(of: &Side) -> Proof {
     for (name, want) in of.files().filter(|(_, want)| want.content.is_secret()) {
         count += 1;
         match is_open(&want.place.root.join(&want.place.path)) {
-            Ok(false) => {}
-            Ok(true) => against.push(format!("{name} can be read by others")),
+            Ok(Some(false)) => {}
+            Ok(Some(true)) => against.push(format!("{name} can be read by others")),
+            Ok(None) => against.push(format!("{name} is not there")),
             Err(error) => against.push(chain(&error)),
         }
     }
@@ -189,10 +196,14 @@ fn try_files(of: &Side) -> Proof {
 
 fn try_processes(from: &Side, to: &Side) -> Proof {
     let claim = format!("no process of {} was given a secret of {}", from.name, to.name);
-    let mut against = Vec::new();
+    let wanted = from.wanted().filter(|(_, it)| matches!(it, Resource::Process(_))).count();
     match (carrying(&from.mark), sees_secret(&from.mark, &to.secrets())) {
         (Ok(all), Ok(seeing)) => {
-            against.extend(seeing.iter().map(|pid| format!("pid {pid} has one")));
+            let mut against: Vec<_> =
+                seeing.iter().map(|pid| format!("pid {pid} has one")).collect();
+            if all.is_empty() && wanted > 0 {
+                against.push(format!("none of its {wanted} runs, so nothing could be looked at"));
+            }
             Proof::of(claim, &against, format!("processes: {}", all.len()))
         }
         (Err(error), _) | (_, Err(error)) => Proof::of(claim, &[error.to_string()], ""),
@@ -279,12 +290,15 @@ pub async fn remains(
     let view = control.core.view();
     let connections = &view.desired.connections;
     let infra = places.infra.as_deref().unwrap_or_default();
-    if let (Some(name), Some(server)) = (&places.database, connections.postgres.get(infra)) {
+    let unknown = || Refusal::Conflict(format!("it is not known how infra/{infra} is reached"));
+    if let Some(name) = &places.database {
+        let server = connections.postgres.get(infra).ok_or_else(unknown)?;
         let server = outside(&control)?.server(infra, server);
         let found = database_is_there(&server, name).await;
         left.extend(found.map_err(|error| Refusal::failed(&error))?);
     }
-    if let (Some(name), Some(store)) = (&places.bucket, connections.stores.get(infra)) {
+    if let Some(name) = &places.bucket {
+        let store = connections.stores.get(infra).ok_or_else(unknown)?;
         if bucket_is_there(store, name).await.map_err(Refusal::Failed)? {
             left.push(format!("bucket {name}"));
         }
@@ -317,4 +331,27 @@ fn paths(control: &Control, places: &Places) -> Vec<std::path::PathBuf> {
         &Uid::new(&places.uid),
     ));
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_refusal_proves_that_nobody_gets_in() {
+        let opened = || Attempt::Opened("opens");
+        let refused = || Attempt::Refused("permission denied".to_owned());
+        let unknown = || Attempt::Unknown("no answer within 10 s".to_owned());
+        let told = |own, other| {
+            let proof = own_alone("it".to_owned(), ("agent_1", own), ("agent_2", other));
+            format!("{} {}", proof.passed, proof.found)
+        };
+        assert_eq!(told(opened(), refused()), "true agent_2: permission denied");
+        assert_eq!(told(opened(), opened()), "false it opens agent_2");
+        let why = "false agent_2 could not be tried: no answer within 10 s";
+        assert_eq!(told(opened(), unknown()), why);
+        let why = "false it does not open agent_1: permission denied";
+        assert_eq!(told(refused(), refused()), why);
+        assert!(told(unknown(), unknown()).starts_with("false it does not open agent_1"));
+    }
 }

@@ -107,7 +107,7 @@ pub async fn last(
     Path((kind, name)): Path<(String, String)>,
 ) -> Result<Json<Report>, Refusal> {
     let key = agent(&kind, &name)?;
-    let report = control.core.verifies.report(&record(&control, &key)?);
+    let report = control.core.verifies.last(&record(&control, &key)?.uid);
     report.map(Json).ok_or_else(|| {
         Refusal::NotFound(format!("{key} was not verified yet: `ctl verify {}` does it", key.name))
     })

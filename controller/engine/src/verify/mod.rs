@@ -10,14 +10,14 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use agent_harness_model::id::Uid;
-use agent_harness_model::verify::{Report, Summary};
+use agent_harness_model::verify::Report;
 use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
 use crate::ledger::ObjectRecord;
 use store::Store;
 
 pub use run::{Orders, Stop, run};
-pub use store::{clear, forget};
+pub use store::clear;
 
 /// The runs of one state folder.
 #[derive(Debug)]
@@ -29,9 +29,7 @@ pub struct Verifies {
     /// Of one agent, one run after the other: they would write over each other's files.
     turns: Mutex<BTreeMap<Uid, Arc<tokio::sync::Mutex<()>>>>,
     store: Store,
-    last: Mutex<BTreeMap<Uid, Summary>>,
-    /// Those that are in no file yet.
-    whole: Mutex<BTreeMap<Uid, Report>>,
+    last: Mutex<BTreeMap<Uid, Report>>,
 }
 
 /// A run that is under way, for as long as this is kept.
@@ -50,33 +48,31 @@ impl Verifies {
             jobs,
             under_way: Mutex::default(),
             turns: Mutex::default(),
-            whole: Mutex::default(),
-            last: Mutex::new(store.summaries()),
+            last: Mutex::new(store.all()),
             store,
         }
     }
 
-    /// What the last run of an incarnation came to, in short.
-    pub fn last(&self, uid: &Uid) -> Option<Summary> {
+    /// What the last run of an incarnation came to.
+    pub fn last(&self, uid: &Uid) -> Option<Report> {
         lock(&self.last).get(uid).cloned()
-    }
-
-    /// What it came to, whole.
-    pub fn report(&self, record: &ObjectRecord) -> Option<Report> {
-        let known = lock(&self.whole).get(&record.uid).cloned();
-        known.or_else(|| self.store.read(record))
     }
 
     /// Notes what a run came to.
     pub fn note(&self, record: &ObjectRecord, report: &Report) {
-        lock(&self.last).insert(record.uid.clone(), report.summary());
-        lock(&self.whole).insert(record.uid.clone(), report.clone());
+        lock(&self.last).insert(record.uid.clone(), report.clone());
     }
 
     /// Keeps it also for the next controller.
     pub fn keep(&self, record: &ObjectRecord, report: &Report) {
         self.store.write(record, report);
-        lock(&self.whole).remove(&record.uid);
+    }
+
+    /// Forgets an incarnation of which nothing else is left.
+    pub fn forget(&self, record: &ObjectRecord) {
+        lock(&self.last).remove(&record.uid);
+        lock(&self.turns).remove(&record.uid);
+        self.store.remove(record);
     }
 
     /// A run begins, which `stop` stops.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use agent_harness_model::id::Uid;
-use agent_harness_model::verify::{Report, Summary};
+use agent_harness_model::verify::Report;
 use agent_harness_providers::fs;
 use serde::{Deserialize, Serialize};
 
@@ -32,16 +32,11 @@ impl Store {
         Self { folder: state.join(FOLDER) }
     }
 
-    /// What all of them say, in short.
-    pub fn summaries(&self) -> BTreeMap<Uid, Summary> {
+    /// What all of them say.
+    pub fn all(&self) -> BTreeMap<Uid, Report> {
         let files = fs::list_dir(&self.folder).unwrap_or_default();
         let stored = files.iter().filter_map(|path| read(path));
-        stored.map(|stored| (stored.uid, stored.report.summary())).collect()
-    }
-
-    /// What one of them says.
-    pub fn read(&self, record: &ObjectRecord) -> Option<Report> {
-        Some(read(&self.file(record))?.report)
+        stored.map(|stored| (stored.uid, stored.report)).collect()
     }
 
     /// Writes one.
@@ -56,22 +51,20 @@ impl Store {
         }
     }
 
-    fn file(&self, record: &ObjectRecord) -> PathBuf {
-        file(&self.folder, record)
+    /// Removes one.
+    pub fn remove(&self, record: &ObjectRecord) {
+        if let Err(error) = fs::remove_file_if_exists(self.file(record)) {
+            tracing::warn!("the result of a verify stays: {}", chain(&error));
+        }
     }
-}
 
-fn file(folder: &Path, record: &ObjectRecord) -> PathBuf {
-    folder.join(format!("{}@{}.json", record.key.slug(), record.uid.short()))
+    fn file(&self, record: &ObjectRecord) -> PathBuf {
+        self.folder.join(format!("{}@{}.json", record.key.slug(), record.uid.short()))
+    }
 }
 
 fn read(path: &Path) -> Option<Stored> {
     serde_json::from_str(&fs::read_to_string_if_exists(path).ok()??).ok()
-}
-
-/// Removes what an incarnation left of which nothing else is left.
-pub fn forget(state: &Path, record: &ObjectRecord) -> Result<(), fs::FsError> {
-    fs::remove_file_if_exists(file(&state.join(FOLDER), record)).map(drop)
 }
 
 /// Removes what all left.

@@ -1,13 +1,14 @@
 //! What every part of resolving shares: looking facts up, rendering, paths, and adding resources.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use super::Stop;
 use super::facts::{Facts, Need};
 use crate::desired::{Connections, Dependency, DesiredObject, Wanted};
 use crate::id::{ObjectKey, ResourceId, ResourceKind, Uid};
 use crate::kinds::{self, Resource};
+use crate::layout::normal;
 use crate::secret::{Secret, Text};
 use crate::spec::Value;
 use crate::spec::diagnostic::Diagnostic;
@@ -193,21 +194,6 @@ pub(super) fn plain(
             Err(Diagnostic::at(place(), message).help(help).into())
         }
     }
-}
-
-/// `.` and `..` taken out without looking at the disk.
-pub(super) fn normal(path: &Path) -> PathBuf {
-    let mut out = PathBuf::new();
-    for part in path.components() {
-        match part {
-            Component::CurDir => {}
-            Component::ParentDir => {
-                out.pop();
-            }
-            part => out.push(part),
-        }
-    }
-    out
 }
 
 /// An agent's number: `spec.id`, or the number that ends its name.

@@ -3,8 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::context::normal;
 use super::names::begins_at_root;
+use crate::layout::normal;
 use crate::template::outline;
 
 /// What to write in place of a path that is [`misplaced`].

@@ -1,5 +1,6 @@
 //! Finds problems in what tools print, line by line: whatever the lines are, and however many.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
@@ -15,6 +16,8 @@ const LISTED: usize = 50;
 const LONGEST: usize = 4096;
 /// Longer messages are cut, in characters.
 const MESSAGE: usize = 500;
+/// What ends a text that was cut.
+const CUT: char = '…';
 
 /// What a tool said of one place.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -155,11 +158,16 @@ static SCRIPT: LazyLock<Option<Regex>> =
 impl Reader<'_> {
     /// Takes in the next line, without its end.
     pub fn line(&mut self, raw: &[u8]) {
-        let raw = raw.get(..LONGEST).unwrap_or(raw);
-        let text = String::from_utf8_lossy(raw);
+        let text = match raw.get(..LONGEST) {
+            // Whoever takes secrets out has to know that one may have been cut.
+            Some(begin) if raw.len() > LONGEST => {
+                Cow::Owned(format!("{}{CUT}", String::from_utf8_lossy(begin)))
+            }
+            _ => String::from_utf8_lossy(raw),
+        };
         let text = match &*ESCAPES {
             Some(escapes) => escapes.replace_all(&text, ""),
-            None => text,
+            None => text.clone(),
         };
         let line = text.trim_end();
         if let Some(found) = SCRIPT.as_ref().and_then(|script| script.captures(line)) {
@@ -267,7 +275,15 @@ fn take(problem: &mut Problem, captures: &Captures<'_>) {
             "" => message,
             before => format!("{before}: {message}"),
         };
-        problem.message = whole.chars().take(MESSAGE).collect();
+        problem.message = short(&whole);
+    }
+}
+
+/// No longer than a message may be.
+fn short(text: &str) -> String {
+    match text.char_indices().nth(MESSAGE) {
+        Some((end, _)) => format!("{}{CUT}", &text[..end]),
+        None => text.to_owned(),
     }
 }
 
@@ -280,7 +296,7 @@ pub fn first_words(last: &[String]) -> Option<String> {
             Some(escapes) => escapes.replace_all(line, "").into_owned(),
             None => line.clone(),
         };
-        text.trim().chars().take(MESSAGE).collect::<String>()
+        short(text.trim())
     };
     let lines: Vec<String> = last.iter().map(clean).filter(|line| !line.is_empty()).collect();
     let telling = |line: &&String| {

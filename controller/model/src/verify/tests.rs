@@ -115,6 +115,12 @@ fn whatever_is_printed_is_no_reason_to_fail() {
         let json = serde_json::to_string(problem).unwrap();
         assert_eq!(serde_json::from_str::<Problem>(&json).unwrap(), *problem);
     }
+    // A text that was cut says so: it may have been cut within a secret.
+    let cut = format!("a.ts(1,1): error TS1: {}", "y".repeat(600));
+    assert!(read(&matchers, [&cut])[0].message.ends_with("y…"));
+    assert!(first_words(&[cut]).unwrap().ends_with("y…"));
+    let late = format!("a.ts(1,1): error TS1: {}", " y".repeat(3000));
+    assert!(late.len() > 4096 && read(&matchers, [&late])[0].message.ends_with('…'));
     let many = (0..1000).map(|n| format!("a.ts({n},1): error TS1: x"));
     let mut reader = matchers.reader();
     many.for_each(|line| reader.line(line.as_bytes()));

@@ -5,9 +5,10 @@
 use std::ffi::OsStr;
 use std::io::Read as _;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use agent_harness_model::id::Mark;
+use agent_harness_model::layout::normal;
 use git2::ErrorCode;
 
 use super::error::GitError;
@@ -192,21 +193,6 @@ pub fn canonical_parent(path: &Path) -> Result<PathBuf, GitError> {
         }
     }
     Ok(path.to_path_buf())
-}
-
-/// Resolves `.` and `..` by the letter.
-fn normal(path: &Path) -> PathBuf {
-    let mut out = PathBuf::new();
-    for part in path.components() {
-        match part {
-            Component::CurDir => {}
-            Component::ParentDir => {
-                out.pop();
-            }
-            other => out.push(other),
-        }
-    }
-    out
 }
 
 /// Which git folder the `.git` file of a worktree's folder names; `None` when it has no such file.

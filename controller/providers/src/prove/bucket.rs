@@ -4,9 +4,11 @@ use std::collections::BTreeSet;
 
 use agent_harness_model::kinds::bucket::Key;
 use agent_harness_model::kinds::service::StoreConnection;
+use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{DisplayErrorContext, SdkError};
 use aws_sdk_s3::primitives::ByteStream;
 
+use super::Attempt;
 use crate::s3::client;
 
 /// What is put where it should be refused.
@@ -18,12 +20,8 @@ fn with(store: &StoreConnection, key: &Key) -> StoreConnection {
     StoreConnection { access_key, secret_key, ..store.clone() }
 }
 
-/// Whether a key lists and writes a bucket. An error says that it does neither, and why.
-pub async fn opens_bucket(
-    store: &StoreConnection,
-    key: &Key,
-    bucket: &str,
-) -> Result<&'static str, String> {
+/// Whether a key lists and writes a bucket.
+pub async fn opens_bucket(store: &StoreConnection, key: &Key, bucket: &str) -> Attempt {
     let client = client(&with(store, key));
     let listed = client.list_objects_v2().bucket(bucket).max_keys(1).send().await;
     let body = ByteStream::from_static(b"");
@@ -33,11 +31,21 @@ pub async fn opens_bucket(
         let _ = client.delete_object().bucket(bucket).key(OBJECT).send().await;
     }
     match (listed, written) {
-        (Ok(_), Ok(_)) => Ok("lists and writes it"),
-        (Ok(_), Err(_)) => Ok("lists it"),
-        (Err(_), Ok(_)) => Ok("writes it"),
-        (Err(error), Err(_)) => Err(words(&error)),
+        (Ok(_), Ok(_)) => Attempt::Opened("lists and writes"),
+        (Ok(_), Err(_)) => Attempt::Opened("lists"),
+        (Err(_), Ok(_)) => Attempt::Opened("writes"),
+        (Err(listed), Err(written)) if is_refusal(&listed) && is_refusal(&written) => {
+            Attempt::Refused(words(&listed))
+        }
+        (Err(listed), Err(written)) => {
+            Attempt::Unknown(format!("{}, {}", words(&listed), words(&written)))
+        }
     }
+}
+
+/// Whether the store itself has said no.
+fn is_refusal<E>(error: &SdkError<E, HttpResponse>) -> bool {
+    error.raw_response().is_some_and(|response| response.status().as_u16() == 403)
 }
 
 /// The keys of a bucket's objects; of many, the first.

@@ -8,8 +8,11 @@ use agent_harness_model::secret::Secret;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
 use sqlx::{AssertSqlSafe, Connection as _, Row as _};
 
+use super::Attempt;
 use crate::postgres::{PgError, Server};
 
+/// `insufficient_privilege`, `invalid_authorization_specification`, `invalid_password`: PostgreSQL's error codes.
+const REFUSALS: [&str; 3] = ["42501", "28000", "28P01"];
 /// A server that is there answers within this.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -40,27 +43,38 @@ impl Login {
         }
     }
 
-    async fn connect(&self) -> Result<PgConnection, String> {
+    async fn connect(&self) -> Result<PgConnection, Attempt> {
         match tokio::time::timeout(PATIENCE, PgConnection::connect_with(&self.options())).await {
             Ok(Ok(connection)) => Ok(connection),
-            Ok(Err(sqlx::Error::Database(error))) => Err(error.message().to_owned()),
-            Ok(Err(error)) => Err(error.to_string()),
-            Err(_) => Err(format!("no answer within {} s", PATIENCE.as_secs())),
+            Ok(Err(sqlx::Error::Database(error))) => {
+                let words = error.message().to_owned();
+                let is_refusal = error.code().is_some_and(|code| REFUSALS.contains(&&*code));
+                Err(if is_refusal { Attempt::Refused(words) } else { Attempt::Unknown(words) })
+            }
+            Ok(Err(error)) => Err(Attempt::Unknown(error.to_string())),
+            Err(_) => Err(Attempt::Unknown(format!("no answer within {} s", PATIENCE.as_secs()))),
         }
     }
 }
 
-/// Whether a role gets into a database; the error says why not.
-pub async fn opens_database(login: &Login) -> Result<(), String> {
-    let connection = login.connect().await?;
-    // It was let in already, whatever comes of its farewell.
-    let _ = connection.close().await;
-    Ok(())
+/// Whether a role gets into a database.
+pub async fn opens_database(login: &Login) -> Attempt {
+    match login.connect().await {
+        Ok(connection) => {
+            // It was let in already, whatever comes of its farewell.
+            let _ = connection.close().await;
+            Attempt::Opened("opens")
+        }
+        Err(attempt) => attempt,
+    }
 }
 
 /// How many rows each table has that its role may read.
 pub async fn rows(login: &Login) -> Result<BTreeMap<String, u64>, String> {
-    let mut connection = login.connect().await?;
+    let mut connection = login.connect().await.map_err(|attempt| match attempt {
+        Attempt::Opened(how) => how.to_owned(),
+        Attempt::Refused(why) | Attempt::Unknown(why) => why,
+    })?;
     let tables = "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables \
         WHERE schemaname NOT IN ('pg_catalog', 'information_schema') \
         AND has_table_privilege(format('%I.%I', schemaname, tablename), 'SELECT')";

@@ -12,6 +12,17 @@ use agent_harness_model::hash;
 
 use crate::fs::{self, FsError};
 
+/// What came of an attempt to get at something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Attempt {
+    /// It was let in; how far.
+    Opened(&'static str),
+    /// It was turned away, by whoever guards it; in which words.
+    Refused(String),
+    /// Nobody said yes or no: it could not be tried.
+    Unknown(String),
+}
+
 pub use bucket::{bucket_is_there, keys, opens_bucket};
 pub use database::{Login, database_is_there, opens_database, rows};
 pub use processes::{carrying, sees_secret};
@@ -24,8 +35,8 @@ pub fn file_hash(path: &Path) -> Result<Option<String>, FsError> {
     }
 }
 
-/// Whether others than its owner may read or write a file.
-pub fn is_open(path: &Path) -> Result<bool, FsError> {
+/// Whether others than its owner may read or write a file; `None`: it is not there.
+pub fn is_open(path: &Path) -> Result<Option<bool>, FsError> {
     use std::os::unix::fs::PermissionsExt as _;
-    Ok(fs::metadata(path)?.is_some_and(|found| found.permissions().mode() & 0o077 != 0))
+    Ok(fs::metadata(path)?.map(|found| found.permissions().mode() & 0o077 != 0))
 }

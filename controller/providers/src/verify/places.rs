@@ -1,6 +1,8 @@
 //! Where problems are: tools name files as they see them, from wherever they run. Here they become paths of the worktree.
 
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
+
+use agent_harness_model::layout::normal;
 
 use crate::fs;
 
@@ -23,7 +25,7 @@ impl Places {
     pub fn find(&mut self, file: &str, folders: &[&Path]) -> String {
         let written = Path::new(file);
         for folder in folders {
-            let path = plain(&folder.join(written));
+            let path = normal(&folder.join(written));
             if fs::metadata(&path).is_ok_and(|found| found.is_some()) {
                 return self.below(&path).unwrap_or_else(|| file.to_owned());
             }
@@ -31,7 +33,7 @@ impl Places {
         if written.is_absolute() {
             return file.to_owned();
         }
-        let ending = format!("/{}", plain(written).display());
+        let ending = format!("/{}", normal(written).display());
         let tracked = self.tracked.get_or_insert_with(|| tracked(&self.root).unwrap_or_default());
         let mut ending_so = tracked.iter().filter(|path| format!("/{path}").ends_with(&ending));
         match (ending_so.next(), ending_so.next()) {
@@ -44,21 +46,6 @@ impl Places {
         let path = path.strip_prefix(&self.root).ok()?;
         Some(path.display().to_string())
     }
-}
-
-/// Without `.` and `..`, read as text.
-fn plain(path: &Path) -> PathBuf {
-    let mut out = PathBuf::new();
-    for part in path.components() {
-        match part {
-            Component::CurDir => {}
-            Component::ParentDir => {
-                out.pop();
-            }
-            part => out.push(part),
-        }
-    }
-    out
 }
 
 fn tracked(root: &Path) -> Result<Vec<String>, git2::Error> {

@@ -28,7 +28,7 @@ const ROUNDS: usize = 16;
 
 /// Makes a new view and wakes whom it concerns. Blocks on small files and on git.
 pub fn survey(core: &Core, max_age: Duration) -> Result<Arc<View>, LedgerError> {
-    survey_with(core, &core.survey_turn(), max_age)
+    survey_with(core, &core.survey_turn(), max_age.min(FACTS_MAX_AGE))
 }
 
 /// A view of the folder as it was at that moment or later: a new one, unless a survey has begun since. Whoever
@@ -53,7 +53,7 @@ pub fn survey_with(
 ) -> Result<Arc<View>, LedgerError> {
     let (now, begun) = (Timestamp::now(), Instant::now());
     core.sources().read(); // I/O: the folder
-    if let Some(view) = unchanged(core, max_age.min(FACTS_MAX_AGE)) {
+    if let Some(view) = unchanged(core, max_age) {
         core.note_survey(begun);
         return Ok(view);
     }
@@ -67,7 +67,7 @@ pub fn survey_with(
         keep_needed(&mut intake, &ledger);
         intake
     };
-    let mut resolution = resolve_with_facts(core, &intake, max_age.min(FACTS_MAX_AGE), now);
+    let mut resolution = resolve_with_facts(core, &intake, max_age, now);
     if set_apart_moved(&mut core.ledger(), &resolution.desired, &core.facts.facts())? {
         // I/O: the ledger
         resolution = resolve_with_facts(core, &intake, FACTS_MAX_AGE, now);

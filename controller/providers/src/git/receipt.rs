@@ -39,9 +39,8 @@ pub fn content(worktree: &Path) -> Result<Content, GitError> {
     let objects = repo.odb().map_err(lib("open the objects"))?;
     objects.add_new_mempack_backend(1000).map_err(lib("keep objects in memory"))?;
     let mut index = repo.index().map_err(lib("read the index"))?;
-    let all = ["*"];
-    index.add_all(all, IndexAddOption::DEFAULT, None).map_err(lib("read the files"))?;
-    index.update_all(all, None).map_err(lib("read the files"))?;
+    // Takes out of it, too, what is gone.
+    index.add_all(["*"], IndexAddOption::DEFAULT, None).map_err(lib("read the files"))?;
     let tree = index.write_tree().map_err(lib("hash the files"))?;
     Ok(Content { commit, branch, tree: tree.to_string(), dirty: committed != Some(tree) })
 }

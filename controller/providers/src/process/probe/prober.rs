@@ -1,7 +1,7 @@
 //! Keeps looking at processes that run: one task each, which its checks share.
 //!
-//! `startup` comes first, and alone. The looks of `startup` and `ready` come fast (5 ms apart, growing to a second), so
-//! that a process counts as ready as soon as it is; those of `live`, which end it, never do. Connections to all that
+//! `startup` comes first, and alone. The looks of `startup` and `ready` come fast (5 ms apart, then a share of what was
+//! waited, up to a second), so that a process counts as ready as soon as it is; those of `live`, which end it, never do. Connections to all that
 //! have one period are made together: to wake up costs more than to look. What follows is the model's affair.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,8 +18,7 @@ use super::super::launch::ProcessId;
 use super::{Looker, PATIENCE, Run};
 use crate::mask::Mask;
 
-/// From the first look to the second; each further one waits half as long again, up to `AGAIN`. Short,
-/// because whoever waits for an agent waits for the slowest of its processes.
+/// From the first look to the second. Short, because whoever waits for an agent waits for the slowest of its processes.
 const FIRST_WAIT: Duration = Duration::from_millis(5);
 /// No period is shorter.
 const LEAST_PERIOD: Duration = Duration::from_millis(50);
@@ -322,7 +321,6 @@ struct Looks<'a> {
     period: Duration,
     timeout: Duration,
     patience: Duration,
-    wait: Duration,
 }
 
 impl<'a> Looks<'a> {
@@ -339,7 +337,6 @@ impl<'a> Looks<'a> {
             period: Duration::from_millis(probe.period_ms).max(LEAST_PERIOD),
             timeout: Duration::from_millis(probe.timeout_ms),
             patience: probe.attempt_ms.map_or(PATIENCE, Duration::from_millis),
-            wait: FIRST_WAIT,
         }
     }
 
@@ -356,9 +353,9 @@ impl<'a> Looks<'a> {
         self.since.elapsed() >= self.timeout
     }
 
-    async fn wait_a_little(&mut self) {
-        tokio::time::sleep(self.wait).await;
-        self.wait = (self.wait * 3 / 2).min(self.period).min(AGAIN);
+    async fn wait_a_little(&self) {
+        let wait = pause(&self.probe.check, self.since.elapsed());
+        tokio::time::sleep(wait.min(self.period).min(AGAIN)).await;
     }
 
     async fn wait_for_period(&self) {
@@ -371,6 +368,13 @@ impl<'a> Looks<'a> {
         })
         .await;
     }
+}
+
+/// Between two looks at what was waited for so long: what is ready is known within that share of its boot. A command costs
+/// more than a connection, and takes from what it waits for.
+fn pause(check: &Check, waited: Duration) -> Duration {
+    let share = if matches!(check, Check::Exec(_)) { 4 } else { 16 };
+    (waited / share).max(FIRST_WAIT)
 }
 
 /// From a moment to the next multiple of the period that is a quarter of it away at least.
@@ -416,6 +420,27 @@ mod tests {
         assert_eq!(given, [6, 12, 20, 20, 20]);
         assert_eq!(longer(&exec, PATIENCE, seconds(1)), PATIENCE, "it is never less");
         assert_eq!(longer(&Check::Tcp { port: 1 }, PATIENCE, seconds(20)), PATIENCE);
+    }
+
+    #[test]
+    fn what_is_ready_is_known_within_a_share_of_its_boot() {
+        let exec =
+            Check::Exec(Command { argv: Vec::new(), cwd: PathBuf::new(), env: BTreeMap::new() });
+        let ms = Duration::from_millis;
+        let looks = |check: &Check, boot: Duration| {
+            let (mut count, mut waited) = (0, Duration::ZERO);
+            while waited < boot {
+                waited += pause(check, waited);
+                count += 1;
+            }
+            (count, waited.saturating_sub(boot).as_millis() * 100 / boot.as_millis())
+        };
+        for boot in [ms(50), ms(900), ms(10_000)] {
+            let ((of_tcp, late), (of_exec, later)) =
+                (looks(&Check::Tcp { port: 1 }, boot), looks(&exec, boot));
+            assert!(late <= 7 && later <= 25, "{boot:?}: {late} and {later} % late");
+            assert!(of_exec < of_tcp && of_tcp < 100, "{boot:?}: {of_exec} and {of_tcp} looks");
+        }
     }
 
     #[test]

@@ -330,7 +330,7 @@ fn what_cannot_be_verified_says_why() {
         said = format!("{said}{code} {} {}\n", report["status"], report["error"].as_str().unwrap());
     }
     insta::assert_snapshot!(said, @r#"
-    3 "error" agent/agent-2 is suspended: nothing of it is started; `ctl edit agent/agent-2` takes `suspend: true` out of its spec
+    3 "error" agent/agent-2 is suspended (its spec says `suspend: true`): nothing of it is started
     3 "error" there is nothing to verify agent/agent-7 with: its Stack has no `verify`; `ctl explain stack.spec.verify`
     3 "error" there is no agent/agent-9
     "#);

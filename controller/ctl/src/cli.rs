@@ -56,6 +56,10 @@ Say what is wanted
   undelete     Bring a deleted agent back
   trash        List what can be brought back
   approve      Let deletions through that the guard holds back
+  sync         Fetch specs from their Git repositories now
+  rollback     Apply an earlier spec of an object again
+  suspend      Let agents be as they are
+  resume       Look after suspended agents again
   restart      Restart an agent's processes, or services of an Infra
   reset        Give an agent a new database, cloned from the template
   db           Keep an agent's database under a name, and bring it back
@@ -66,6 +70,7 @@ See what is there
   describe     Show everything about an object
   status       Show how an agent stands, on a short page
   wait         Wait until objects are ready, deleted, or in a condition
+  history      Show the specs that an object had
   events       Show what happened
   logs         Show logs of processes, services and setup steps
   stats        Show what an agent's processes use, or services of an Infra
@@ -74,6 +79,7 @@ See what is there
   slow-queries Show which queries of an agent took longest
   url          Print an agent's URLs
   env          Print an agent's environment
+  sources      Show the Git repositories that specs come from
   info         Show which controller runs here
   doctor       Look at what everything rests on
 
@@ -108,6 +114,10 @@ enum Verb {
     Undelete(verbs::undelete::UndeleteArgs),
     Trash(verbs::trash::TrashArgs),
     Approve(verbs::approve::ApproveArgs),
+    Sync(verbs::sources::SyncArgs),
+    Rollback(verbs::history::RollbackArgs),
+    Suspend(verbs::suspend::SuspendArgs),
+    Resume(verbs::suspend::ResumeArgs),
     Restart(verbs::restart::RestartArgs),
     Reset(verbs::reset::ResetArgs),
     Db(verbs::db::DbArgs),
@@ -116,6 +126,7 @@ enum Verb {
     Describe(verbs::describe::DescribeArgs),
     Status(verbs::status::StatusArgs),
     Wait(verbs::wait::WaitArgs),
+    History(verbs::history::HistoryArgs),
     Events(verbs::events::EventsArgs),
     Logs(verbs::logs::LogsArgs),
     Stats(verbs::stats::StatsArgs),
@@ -124,6 +135,7 @@ enum Verb {
     SlowQueries(verbs::slow_queries::SlowQueriesArgs),
     Url(verbs::url::UrlArgs),
     Env(verbs::env::EnvArgs),
+    Sources(verbs::sources::SourcesArgs),
     #[command(alias = "version")]
     Info(verbs::info::InfoArgs),
     Doctor(verbs::doctor::DoctorArgs),
@@ -153,6 +165,12 @@ impl Cli {
             Verb::Delete(args) => verbs::delete::run(args, &client()?, ui).await,
             Verb::Undelete(args) => verbs::undelete::run(args, &client()?, ui).await,
             Verb::Trash(args) => verbs::trash::run(args, &client()?, ui).await,
+            Verb::History(args) => verbs::history::history(args, &client()?, ui).await,
+            Verb::Rollback(args) => verbs::history::rollback(args, &client()?, ui).await,
+            Verb::Suspend(args) => verbs::suspend::suspend(args, &client()?, ui).await,
+            Verb::Resume(args) => verbs::suspend::resume(args, &client()?, ui).await,
+            Verb::Sync(args) => verbs::sources::sync(args, &client()?, ui).await,
+            Verb::Sources(args) => verbs::sources::list(args, &client()?, ui).await,
             Verb::Approve(args) => verbs::approve::run(args, &client()?, ui).await,
             Verb::Restart(args) => verbs::restart::run(args, &client()?, ui).await,
             Verb::Reset(args) => verbs::reset::run(args, &client()?, ui).await,
@@ -224,6 +242,10 @@ mod tests {
           undelete     Bring a deleted agent back
           trash        List what can be brought back
           approve      Let deletions through that the guard holds back
+          sync         Fetch specs from their Git repositories now
+          rollback     Apply an earlier spec of an object again
+          suspend      Let agents be as they are
+          resume       Look after suspended agents again
           restart      Restart an agent's processes, or services of an Infra
           reset        Give an agent a new database, cloned from the template
           db           Keep an agent's database under a name, and bring it back
@@ -234,6 +256,7 @@ mod tests {
           describe     Show everything about an object
           status       Show how an agent stands, on a short page
           wait         Wait until objects are ready, deleted, or in a condition
+          history      Show the specs that an object had
           events       Show what happened
           logs         Show logs of processes, services and setup steps
           stats        Show what an agent's processes use, or services of an Infra
@@ -242,6 +265,7 @@ mod tests {
           slow-queries Show which queries of an agent took longest
           url          Print an agent's URLs
           env          Print an agent's environment
+          sources      Show the Git repositories that specs come from
           info         Show which controller runs here
           doctor       Look at what everything rests on
 

@@ -259,6 +259,7 @@ fn meta(name: &str, source: &str) -> ObjectMeta {
         creation_timestamp: "2026-11-24T11:55:00Z".parse().unwrap(),
         deletion_timestamp: None,
         source: source.to_owned(),
+        commit: None,
         labels: std::collections::BTreeMap::default(),
     }
 }

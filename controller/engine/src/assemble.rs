@@ -2,6 +2,7 @@
 //! live ones, and adds what the ledger knows and nobody wants any more.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use agent_harness_model::admission::{self, Known, Turn};
 use agent_harness_model::desired::{Desired, DesiredObject, Wanted};
@@ -17,9 +18,11 @@ use crate::intake::sources::{Intake, document, slice};
 use crate::ledger::{Deletion, Entry, Ledger, LedgerError, ObjectRecord, Origin};
 
 mod generations;
+mod policy;
 mod standing;
 
 pub use generations::{retained, users, with_rebuilds};
+pub use policy::{policy, policy_of};
 pub use standing::{Move, Standing, moved, note_moved, standing};
 
 /// Brings the ledger up to date with what is in force: new objects, new generations, new places, and objects
@@ -35,7 +38,10 @@ pub fn accept(
             continue;
         }
         let (line, text) = slice(document);
-        let origin = Origin { file: document.file.as_ref().into(), line, text };
+        let file = PathBuf::from(document.file.as_ref());
+        let commit = intake.commits.iter().find(|(clone, _)| file.starts_with(clone));
+        let commit = commit.map(|(_, commit)| commit.clone());
+        let origin = Origin { file, line, text, commit };
         let hash = document.hash();
         let record = match ledger.live(key) {
             None => {
@@ -50,7 +56,7 @@ pub fn accept(
                     record.spec_hash = hash;
                     record.generation += 1;
                 }
-                record.origin = origin;
+                record.origin = origin.since(&record.origin);
                 record
             }
         };
@@ -64,7 +70,8 @@ pub fn accept(
     Ok(())
 }
 
-/// Notes that an incarnation is to leave. A purge outranks an earlier wish to keep its data.
+/// Notes that an incarnation is to leave; what it made is kept as long as its spec says, else for `retention`. A purge
+/// outranks an earlier wish to keep its data.
 pub fn begin_deletion(
     ledger: &mut Ledger,
     uid: &Uid,
@@ -72,6 +79,8 @@ pub fn begin_deletion(
     retention: SignedDuration,
     now: Timestamp,
 ) -> Result<(), LedgerError> {
+    let own = ledger.get(uid).map(|record| policy_of(ledger, record)).unwrap_or_default();
+    let retention = policy::retention(&own, retention);
     let until = if purge { now } else { now.checked_add(retention).unwrap_or(now) };
     ledger.update(uid, |record| match &mut record.deletion {
         Some(deletion) if purge => (deletion.purge, deletion.until) = (true, now),
@@ -126,6 +135,7 @@ pub fn add_known(
         let key = (record.key.clone(), record.uid.clone());
         if let Some(object) = resolution.desired.objects.get_mut(&key) {
             record.add_lives(object);
+            record.add_suspension(object);
         }
         add_leaving(resolution, record, facts, retention, now);
     }

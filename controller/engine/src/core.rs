@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use agent_harness_model::api::Severity;
 use agent_harness_model::id::{Mark, ObjectKey, ResourceId, Uid};
+use agent_harness_model::source::GitSource;
 use agent_harness_providers::process::CgroupSetting;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, watch};
@@ -19,6 +20,7 @@ use crate::intake::sources::Sources;
 use crate::intent::Restarted;
 use crate::ledger::{Ledger, LedgerError};
 use crate::lock::{Lock, LockError};
+use crate::pull::{self, NoteError, Pulls};
 use crate::queue::driver::Shared;
 use crate::retry::Retries;
 use crate::served::ServedError;
@@ -50,6 +52,10 @@ pub struct Config {
     pub cgroups: CgroupSetting,
     /// How many commands of verifies run at the same time.
     pub jobs: usize,
+    /// The Git repositories that specs come from as well, by the names of the sources.
+    pub sources: BTreeMap<String, GitSource>,
+    /// The port on loopback on which repositories say that they have something new.
+    pub webhook: Option<u16>,
 }
 
 impl Config {
@@ -71,6 +77,8 @@ impl Config {
             adopt: false,
             cgroups: CgroupSetting::Auto,
             jobs: std::thread::available_parallelism().map_or(1, usize::from),
+            sources: BTreeMap::new(),
+            webhook: None,
         })
     }
 }
@@ -120,6 +128,18 @@ pub enum StartError {
         #[source]
         source: std::io::Error,
     },
+    /// What is remembered of a source cannot be read.
+    #[error(transparent)]
+    Source(#[from] NoteError),
+    /// The port for webhooks cannot be had.
+    #[error("cannot listen on 127.0.0.1:{port} for webhooks")]
+    Webhook {
+        /// The port.
+        port: u16,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
     /// The processes' supervisor cannot start.
     #[error("cannot supervise processes")]
     Host(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -159,6 +179,8 @@ pub struct Core {
     pub restarted: broadcast::Sender<Restarted>,
     /// Runs of verify pipelines.
     pub verifies: Verifies,
+    /// The repositories that specs come from.
+    pub pulls: Pulls,
     sources: Mutex<Sources>,
     ledger: Mutex<Ledger>,
     statuses: Mutex<StatusFiles>,
@@ -200,6 +222,9 @@ impl Core {
     pub fn open(config: Config) -> Result<Self, StartError> {
         agent_harness_providers::fs::create_dir_all(&config.state, 0o700)?;
         let lock = Lock::take(&config.state)?;
+        let pulls = Pulls::open(&config.state, &config.sources)?;
+        let sources = Sources::new(config.specs.clone(), config.grace)
+            .with_repositories(config.state.join(pull::FOLDER), pulls.all().map(Arc::clone));
         Ok(Self {
             installation: facts::installation(&config.state)?,
             facts: FactBook::open(&config.state, config.bin.clone())?,
@@ -209,7 +234,8 @@ impl Core {
             news: broadcast::channel(1024).0,
             restarted: broadcast::channel(1024).0,
             verifies: Verifies::open(&config.state, config.jobs),
-            sources: Mutex::new(Sources::new(config.specs.clone(), config.grace)),
+            pulls,
+            sources: Mutex::new(sources),
             ledger: Mutex::new(Ledger::open(&config.state)?),
             statuses: Mutex::new(StatusFiles::open(&config.state)?),
             retries: Mutex::default(),
@@ -230,7 +256,7 @@ impl Core {
         })
     }
 
-    /// The watched folder. Taken before the ledger where both are needed.
+    /// The places of specs. Taken before the ledger where both are needed.
     pub fn sources(&self) -> MutexGuard<'_, Sources> {
         lock(&self.sources)
     }
@@ -333,6 +359,10 @@ impl Core {
     /// controller itself cannot do, such as to write its ledger.
     pub fn problems(&self) -> Vec<String> {
         let mut problems = self.view().loose_problems();
+        for puller in self.pulls.all() {
+            let trouble = puller.trouble();
+            problems.extend(trouble.map(|why| format!("the source {}: {why}", puller.name())));
+        }
         for (job, why) in lock(&self.troubles).iter() {
             problems.push(match job {
                 Job::Survey => format!("the specs cannot be taken in: {why}"),

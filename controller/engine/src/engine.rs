@@ -27,6 +27,7 @@ use crate::facts::chain;
 use crate::intake::watch::Watch;
 use crate::observe::{Observer, Question};
 use crate::publish;
+use crate::pull::webhook;
 use crate::questions;
 use crate::served;
 use crate::world::{Hint, World};
@@ -82,12 +83,19 @@ impl<W: World> Engine<W> {
         served::claim(state, specs, empty, *adopt)?;
         control::sweep(specs);
         let hints = converger.world.hints();
+        let webhook = core.config.webhook.map(webhook::listen).transpose()?;
         let listener = control::listen(core)?;
         let outside: Arc<dyn control::Outside> = Arc::new(Hands(Arc::clone(converger)));
         tasks.spawn(control::serve(listener, Arc::clone(core), outside, stop.clone()));
         tasks.spawn(hear(Arc::clone(core), Arc::clone(observer), hints));
         tasks.spawn(watch(Arc::clone(core)));
         tasks.spawn(resync(Arc::clone(core), Arc::clone(observer)));
+        for puller in core.pulls.all() {
+            tasks.spawn(Arc::clone(puller).keep_asking(Arc::clone(core), stop.clone()));
+        }
+        if let Some(listener) = webhook {
+            tasks.spawn(webhook::serve(listener, Arc::clone(core), stop.clone()));
+        }
         tasks.spawn(tidy_logs(state.join(layout::LOGS), core.config.resync, stop.clone()));
         let work = Arc::clone(converger);
         tasks.spawn(core.queue.clone().drive(move |job| Arc::clone(&work).run(job), stop.clone()));

@@ -328,7 +328,8 @@ mod tests {
             ("u1", ObjectKey::infra("i"), "service/postgres", &server),
             ("u2", ObjectKey::agent("a"), "database/a", &inside),
         ] {
-            let origin = Origin { file: "/x.yaml".into(), line: 1, text: String::new() };
+            let origin =
+                Origin { file: "/x.yaml".into(), line: 1, text: String::new(), commit: None };
             let mut record = ObjectRecord::new(key, Uid::new(uid), Timestamp::UNIX_EPOCH, origin);
             record.claim(local, place);
             ledger.save(record).unwrap();

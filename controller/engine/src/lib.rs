@@ -22,6 +22,7 @@ pub mod leftovers;
 pub mod lock;
 pub mod observe;
 pub mod publish;
+pub mod pull;
 pub mod questions;
 pub mod queue;
 pub mod retry;

@@ -23,8 +23,14 @@
 //! | `POST /v1/objects/{kind}/{name}/undelete?uid=UID` | | [`Applied`] |
 //! | `GET /v1/trash` | | `Vec<Trashed>` |
 //! | `POST /v1/approve` | | [`Approved`] |
+//! | `GET /v1/sources` | | `Vec<SourceStatus>`, by their names |
+//! | `POST /v1/sync?source=NAME` | | `Vec<SourceStatus>`, once those were asked for news, or the one that is named |
 //! | `POST /v1/objects/{kind}/{name}/reconcile` | | nothing |
 //! | `POST /v1/objects/{kind}/{name}/restart?process=NAME,NAME` | | nothing; with `wait=true`, once it was done |
+//! | `GET /v1/objects/{kind}/{name}/history` | | `Vec<SpecVersion>`, the oldest first; the last is in force |
+//! | `POST /v1/objects/{kind}/{name}/rollback?to=GENERATION` | | `Vec<Applied>`: an earlier spec is applied again |
+//! | `POST /v1/objects/agent/{name}/suspend` | | [`Suspended`]: nothing more is done about it |
+//! | `POST /v1/objects/agent/{name}/resume` | | [`Suspended`]: what is wanted of it is brought about again |
 //! | `GET /v1/objects/{kind}/{name}/environment` | | [`Environment`] |
 //! | `GET /v1/objects/{kind}/{name}/logs` | | `Vec<LogFile>` |
 //! | `GET /v1/objects/infra/{name}/logs/{service}?since=MS&tail=N&follow=true` | | lines as in a log file |
@@ -109,6 +115,33 @@ pub struct Info {
     pub held_by: Option<String>,
 }
 
+/// A spec that an object had.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SpecVersion {
+    /// Its generation.
+    pub generation: u64,
+    /// When it was accepted.
+    pub accepted_at: Timestamp,
+    /// Where it was read: `FILE:LINE`.
+    pub source: String,
+    /// Of one from a Git repository: the commit that it came with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
+    /// The document, as the user wrote it.
+    pub text: String,
+}
+
+/// What came of `suspend` or `resume`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Suspended {
+    /// The object.
+    pub object: ObjectKey,
+    /// Whether it was not so before.
+    pub changed: bool,
+}
+
 /// An object: spec and status in one, as `ctl get -o yaml` prints it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -154,6 +187,9 @@ pub struct ObjectMeta {
     pub deletion_timestamp: Option<Timestamp>,
     /// Where it was read: `FILE:LINE`.
     pub source: String,
+    /// Of one from a Git repository: the commit that this version of it came with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
     /// Labels of the user's own.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,

@@ -16,6 +16,7 @@ pub mod plan;
 pub mod postgres;
 pub mod resolve;
 pub mod secret;
+pub mod source;
 pub mod spec;
 pub mod status;
 pub mod template;

@@ -58,7 +58,8 @@ impl Driver {
             if self.live(key).is_none() {
                 self.incarnations += 1;
                 let uid = Uid::new(format!("u{:08}", self.incarnations));
-                let origin = Origin { file: "/specs/x".into(), line: 1, text: String::new() };
+                let origin =
+                    Origin { file: "/specs/x".into(), line: 1, text: String::new(), commit: None };
                 let record =
                     ObjectRecord::new(key.clone(), uid.clone(), Timestamp::UNIX_EPOCH, origin);
                 self.records.insert(uid, record);

@@ -6,6 +6,7 @@ mod services;
 
 use agent_harness_model::api::{Event, Generation, Object};
 use agent_harness_model::id::{ObjectKey, ObjectKind};
+use agent_harness_model::source::short;
 use agent_harness_model::status::{Phase, Status};
 
 use crate::client::{Client, encode};
@@ -143,7 +144,9 @@ fn facts(ui: &Ui, object: &Object) -> Table {
     fact("Stack", stack.unwrap_or_default().to_owned());
     fact("Branch", object::branch(object));
     fact("Worktree", object::worktree(object).unwrap_or_default().to_owned());
-    fact("Source", meta.source.clone());
+    let commit =
+        meta.commit.as_deref().map_or_else(String::new, |id| format!(" (commit {})", short(id)));
+    fact("Source", format!("{}{commit}", meta.source));
     let labels = meta.labels.iter().map(|(name, value)| format!("{name}={value}"));
     fact("Labels", labels.collect::<Vec<_>>().join(", "));
     let created = age(meta.creation_timestamp, ui.now());

@@ -105,7 +105,8 @@ mod tests {
     }
 
     fn record(entries: &[(&str, worktree::Place)]) -> ObjectRecord {
-        let origin = Origin { file: "/specs/x.yaml".into(), line: 1, text: String::new() };
+        let origin =
+            Origin { file: "/specs/x.yaml".into(), line: 1, text: String::new(), commit: None };
         let (key, uid) = (ObjectKey::agent("agent-1"), Uid::new("u-00000001"));
         let mut record = ObjectRecord::new(key, uid, Timestamp::UNIX_EPOCH, origin);
         for (local, place) in entries {

@@ -8,7 +8,8 @@ use crate::ledger::Origin;
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 
 fn record(key: ObjectKey, uid: &str) -> ObjectRecord {
-    let origin = Origin { file: "/specs/x.yaml".into(), line: 1, text: String::new() };
+    let origin =
+        Origin { file: "/specs/x.yaml".into(), line: 1, text: String::new(), commit: None };
     ObjectRecord::new(key, Uid::new(uid), Timestamp::UNIX_EPOCH, origin)
 }
 

@@ -1,9 +1,12 @@
 //! What can be said on the command line, and the defaults.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use agent_harness_model::layout;
+use agent_harness_model::source::{self, GitSource, Rewritten, Signers, SourceProblem};
 use agent_harness_model::spec::Duration;
+use agent_harness_providers::fs;
 use agent_harness_providers::process::CgroupSetting;
 use clap::{Parser, Subcommand};
 
@@ -40,11 +43,28 @@ pub enum Verb {
 /// The two folders.
 #[derive(Debug, clap::Args)]
 pub struct Folders {
-    /// The folder of specs
-    #[arg(long, value_name = "DIR", default_value = "specs")]
-    pub specs: PathBuf,
+    /// The folder of specs [default: specs]
+    #[arg(long, value_name = "DIR")]
+    pub specs: Option<PathBuf>,
     #[command(flatten)]
     pub state: StateFolder,
+    /// Specs in a Git repository, besides the folder; may be given more than once. The name is the last part of the URL
+    /// unless it is given. Without --specs, the folder is STATE/local
+    #[arg(long = "source", value_name = "[NAME=]git:URL[#BRANCH[:PATH]]", value_parser = source::parse)]
+    pub sources: Vec<(String, GitSource)>,
+    /// How often the repositories are asked for news
+    #[arg(long, value_name = "TIME", default_value = "60s", requires = "sources")]
+    pub interval: Duration,
+    /// What becomes of a branch whose history was rewritten
+    #[arg(long, value_name = "WHAT", default_value = "follow", requires = "sources")]
+    pub rewritten: OnRewrite,
+    /// Only commits that one of these has signed come into force: a file as of `allowed_signers`, or of public keys of
+    /// GnuPG
+    #[arg(long, value_name = "ssh:FILE|gpg:FILE", value_parser = signers, requires = "sources")]
+    pub signers: Option<Signers>,
+    /// Listen on this port of 127.0.0.1 for repositories that say they have something new
+    #[arg(long, value_name = "PORT", requires = "sources", value_parser = clap::value_parser!(u16).range(1..))]
+    pub webhook: Option<u16>,
     /// Take over a state folder that served another folder of specs
     #[arg(long)]
     pub adopt: bool,
@@ -76,6 +96,24 @@ impl From<Cgroups> for CgroupSetting {
             Cgroups::V2 => Self::V2,
             Cgroups::V1 => Self::V1,
             Cgroups::None => Self::None,
+        }
+    }
+}
+
+/// What becomes of a branch whose history was rewritten.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum OnRewrite {
+    /// The new history comes into force
+    Follow,
+    /// The commit in force stays
+    Refuse,
+}
+
+impl From<OnRewrite> for Rewritten {
+    fn from(wanted: OnRewrite) -> Self {
+        match wanted {
+            OnRewrite::Follow => Self::Follow,
+            OnRewrite::Refuse => Self::Refuse,
         }
     }
 }
@@ -124,11 +162,49 @@ pub struct DownArgs {
 impl Folders {
     /// The setup that was asked for.
     pub fn config(self) -> Result<Config, std::process::ExitCode> {
-        let Self { specs, state, adopt, cgroups, jobs } = self;
-        let config =
-            Config::new(specs, state.folder()?).map_err(|error| super::say::failed(&error))?;
-        let jobs = jobs.map_or(config.jobs, usize::from);
-        Ok(Config { adopt, cgroups: cgroups.into(), jobs, ..config })
+        let state = self.state.folder()?;
+        let sources = self.sources.into_iter().map(|(name, source)| {
+            let (interval, rewritten) = (self.interval.0, self.rewritten.into());
+            (name, GitSource { interval, rewritten, signers: self.signers.clone(), ..source })
+        });
+        let sources = named(sources)?;
+        let specs = match self.specs {
+            Some(specs) => specs,
+            None if sources.is_empty() => PathBuf::from("specs"),
+            None => {
+                let local = state.join("local");
+                fs::create_dir_all(&local, 0o700).map_err(|error| super::say::failed(&error))?;
+                local
+            }
+        };
+        let config = Config::new(specs, state).map_err(|error| super::say::failed(&error))?;
+        let jobs = self.jobs.map_or(config.jobs, usize::from);
+        let (adopt, cgroups, webhook) = (self.adopt, self.cgroups.into(), self.webhook);
+        Ok(Config { adopt, cgroups, jobs, sources, webhook, ..config })
+    }
+}
+
+/// By their names, of which there are no two the same.
+fn named(
+    sources: impl Iterator<Item = (String, GitSource)>,
+) -> Result<BTreeMap<String, GitSource>, std::process::ExitCode> {
+    let mut all = BTreeMap::new();
+    for (name, source) in sources {
+        if all.insert(name.clone(), source).is_some() {
+            super::say::problem(&SourceProblem::Twice(name).to_string());
+            return Err(std::process::ExitCode::from(2));
+        }
+    }
+    Ok(all)
+}
+
+/// Reads `ssh:FILE` or `gpg:FILE`.
+fn signers(words: &str) -> Result<Signers, String> {
+    let file = |path: &str| std::path::absolute(path).map_err(|error| error.to_string());
+    match words.split_once(':') {
+        Some(("ssh", path)) => Ok(Signers::Ssh(file(path)?)),
+        Some(("gpg", path)) => Ok(Signers::Gpg(file(path)?)),
+        _ => Err("write ssh:FILE or gpg:FILE".to_owned()),
     }
 }
 

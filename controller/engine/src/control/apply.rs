@@ -19,6 +19,7 @@ use super::Control;
 use super::answer::Refusal;
 use super::edits::Edits;
 use super::objects::as_of_now;
+use super::sources::refuse_if_elsewhere;
 use super::trial::{self, Given, Proposed, Trial};
 use super::written::{Written, taken_back};
 use crate::core::Core;
@@ -39,7 +40,7 @@ pub async fn apply(
     work.await.map_err(|error| Refusal::failed(&error))?.map(Json)
 }
 
-fn apply_files(core: &Core, request: &ApplyRequest) -> Result<Vec<Applied>, Refusal> {
+pub(super) fn apply_files(core: &Core, request: &ApplyRequest) -> Result<Vec<Applied>, Refusal> {
     let given = Given::read(&request.files, &core.config.specs)?;
     let turn = core.survey_turn();
     let view = core.view();
@@ -102,6 +103,13 @@ fn put(core: &Core, edits: &mut Edits<'_>, one: &Proposed) -> Result<(), Refusal
     let key = &one.kept.key;
     let text = slice(&one.kept).1;
     let known = core.ledger().live(key).map(|record| record.origin.clone());
+    if let Some(origin) = &known {
+        let comes_from_elsewhere = refuse_if_elsewhere(core, key, origin);
+        if comes_from_elsewhere.is_err() {
+            let same = change(core, one) == Change::Unchanged;
+            return if same { Ok(()) } else { comes_from_elsewhere };
+        }
+    }
     let known = known.filter(|origin| edits.holds(&origin.file));
     let Some((path, now)) = locate(edits, key, known.as_ref())? else {
         let before = known.map(|origin| origin.file).filter(|path| edits.is_free(path));

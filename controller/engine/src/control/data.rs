@@ -42,7 +42,7 @@ mod tests {
 
     #[test]
     fn volumes_and_folders_are_named() {
-        let origin = Origin { file: "/x.yaml".into(), line: 1, text: String::new() };
+        let origin = Origin { file: "/x.yaml".into(), line: 1, text: String::new(), commit: None };
         let (key, uid) = (ObjectKey::infra("i"), Uid::new("u-00000001"));
         let mut record = ObjectRecord::new(key, uid, Timestamp::UNIX_EPOCH, origin);
         let (infra, name) = ("i".to_owned(), "postgres".to_owned());

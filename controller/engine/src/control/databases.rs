@@ -20,6 +20,7 @@ use uuid::Uuid;
 use super::Control;
 use super::answer::{Refusal, key};
 use super::objects::live;
+use super::suspend::refuse_if_suspended;
 use crate::core::{Core, Job};
 use crate::ledger::{Life, ObjectRecord};
 use crate::survey::survey_with;
@@ -279,11 +280,7 @@ fn of_agent(
         return Err(Refusal::NotFound(why));
     }
     let object = live(control, &key)?;
-    if object.suspended.is_some() {
-        return Err(Refusal::Conflict(format!(
-            "{key} is suspended: nothing is done about it; take `suspend: true` out of its spec with `ctl edit {key}`"
-        )));
-    }
+    refuse_if_suspended(&key, &object)?;
     if let Some(why) = &object.no_room {
         return Err(Refusal::Conflict(format!(
             "nothing is done about {key}, for there is no room: {why}"

@@ -16,9 +16,10 @@ use super::answer::{Refusal, key};
 use super::data;
 use super::edits::Edits;
 use super::incarnations;
+use super::sources::refuse_if_elsewhere;
 use super::trial::{self, Given, Proposed};
 use super::written::{Written, taken_back};
-use crate::assemble::begin_deletion;
+use crate::assemble::{begin_deletion, policy_of};
 use crate::core::{Core, Job};
 use crate::intake::servers;
 use crate::intake::sources::slice;
@@ -65,6 +66,14 @@ fn delete_object(core: &Core, key: &ObjectKey, query: &DeleteQuery) -> Result<De
         }
     }
     let first = going.first().ok_or_else(|| nothing_to_delete(core, key))?;
+    for record in going.iter().filter(|record| record.deletion.is_none()) {
+        refuse_if_elsewhere(core, key, &record.origin)?;
+        if policy_of(&core.ledger(), record).is_protected() {
+            return Err(Refusal::Conflict(format!(
+                "{key} is protected: take `deletion: {{protect: true}}` out of its spec, or of its Stack's, first"
+            )));
+        }
+    }
     let destroyed = if purge { data::of(&going) } else { Vec::new() };
     if query.dry_run {
         if going.iter().any(|record| record.deletion.is_none()) {

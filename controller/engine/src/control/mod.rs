@@ -11,6 +11,7 @@ mod exec;
 mod figures;
 mod files;
 mod generations;
+mod history;
 mod incarnations;
 mod leave;
 mod logs;
@@ -20,7 +21,9 @@ mod prove;
 mod restart;
 mod services;
 mod socket;
+mod sources;
 mod streams;
+mod suspend;
 mod swap;
 #[cfg(test)]
 mod tests;
@@ -110,6 +113,10 @@ fn routes(control: Control) -> Router {
         .route("/v1/objects/{kind}/{name}/undelete", post(leave::undelete))
         .route("/v1/objects/{kind}/{name}/reconcile", post(objects::reconcile))
         .route("/v1/objects/{kind}/{name}/restart", post(restart::restart))
+        .route("/v1/objects/{kind}/{name}/history", get(history::list))
+        .route("/v1/objects/{kind}/{name}/rollback", post(history::rollback))
+        .route("/v1/objects/{kind}/{name}/suspend", post(suspend::suspend))
+        .route("/v1/objects/{kind}/{name}/resume", post(suspend::resume))
         .route("/v1/objects/{kind}/{name}/environment", get(objects::environment))
         .route("/v1/objects/{kind}/{name}/services", get(figures::services))
         .route("/v1/objects/{kind}/{name}/processes", get(processes::processes))
@@ -132,9 +139,11 @@ fn routes(control: Control) -> Router {
         .route("/v1/apply", post(apply::apply))
         .route("/v1/diff", post(apply::diff))
         .route("/v1/approve", post(leave::approve))
+        .route("/v1/sync", post(sources::sync))
         .route_layer(from_fn_with_state(control.clone(), once_it_works));
     about_specs
         .route("/v1/info", get(objects::info))
+        .route("/v1/sources", get(sources::list))
         .route("/v1/doctor", get(doctor::checks))
         .route("/v1/objects/{kind}/{name}/logs", get(logs::list))
         .route("/v1/trash", get(trash::list))

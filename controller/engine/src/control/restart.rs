@@ -16,6 +16,7 @@ use super::Control;
 use super::answer::{Refusal, key};
 use super::objects::live;
 use super::services;
+use super::suspend::refuse_if_suspended;
 use crate::core::Job;
 use crate::intent::Restarted;
 use crate::publish;
@@ -40,11 +41,7 @@ pub async fn restart(
 ) -> Result<StatusCode, Refusal> {
     let key = key(&kind, &name)?;
     let object = live(&control, &key)?;
-    if object.suspended.is_some() {
-        return Err(Refusal::Conflict(format!(
-            "{key} is suspended: nothing of it is started; take `suspend: true` out of its spec with `ctl edit {key}`"
-        )));
-    }
+    refuse_if_suspended(&key, &object)?;
     if let Some(why) = &object.no_room {
         return Err(Refusal::Conflict(format!(
             "{key} is not started anew, for there is no room: {why}"

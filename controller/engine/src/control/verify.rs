@@ -17,6 +17,7 @@ use super::Control;
 use super::answer::{Refusal, key};
 use super::objects::{live, specs_of_now};
 use super::streams::{send, stream};
+use super::suspend::refuse_if_suspended;
 use crate::ledger::ObjectRecord;
 use crate::publish;
 use crate::verify::{Orders, Stop, run};
@@ -139,11 +140,7 @@ fn pipeline(
     key: &ObjectKey,
     object: &DesiredObject,
 ) -> Result<Arc<Pipeline>, Refusal> {
-    if object.suspended.is_some() {
-        return Err(Refusal::Conflict(format!(
-            "{key} is suspended: nothing of it is started; `ctl edit {key}` takes `suspend: true` out of its spec"
-        )));
-    }
+    refuse_if_suspended(key, object)?;
     let pipeline = object.verify.clone().ok_or_else(|| {
         Refusal::Conflict(format!(
             "there is nothing to verify {key} with: its Stack has no `verify`; `ctl explain stack.spec.verify`"

@@ -166,7 +166,8 @@ mod tests {
     use crate::ledger::Origin;
 
     fn record(key: ObjectKey, uid: &str, text: &str) -> ObjectRecord {
-        let origin = Origin { file: "/x.yaml".into(), line: 1, text: text.to_owned() };
+        let origin =
+            Origin { file: "/x.yaml".into(), line: 1, text: text.to_owned(), commit: None };
         ObjectRecord::new(key, Uid::new(uid), Timestamp::UNIX_EPOCH, origin)
     }
 

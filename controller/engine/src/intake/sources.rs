@@ -1,4 +1,4 @@
-//! From files to the objects that are in force: reads the folder, keeps the last good version of whatever
+//! From files to the objects that are in force: reads the places, keeps the last good version of whatever
 //! is broken, and asks the guard about whatever vanished. Nothing here deletes; it says what may leave.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,8 +15,11 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::folder::{self, FileRead, Found, Listing};
 use super::guard::{self, Question};
+use super::places::{self, At, Place};
 use super::servers;
+use crate::assemble::policy;
 use crate::ledger::{Ledger, ObjectRecord};
+use crate::pull::Puller;
 use crate::queue::DEBOUNCE_MAX;
 
 /// A file that is written in place is read once it was left alone for so long. Less than the debounce of the watch's
@@ -40,19 +43,20 @@ pub struct Intake {
     pub ask_again: Option<Timestamp>,
     /// Why deletions are frozen, when they are.
     pub frozen: Option<String>,
+    /// Of each clone that specs are read from, by its folder: the commit in force.
+    pub commits: BTreeMap<PathBuf, String>,
 }
 
-/// The watched folder and what is remembered of it between two looks.
+/// All places, and what is remembered of them between two looks.
 #[derive(Debug)]
 pub struct Sources {
-    folder: PathBuf,
+    places: Vec<Place>,
+    /// Where the clones are; specs from one that is in no place here have lost their source.
+    clones: PathBuf,
     grace: SignedDuration,
     files: BTreeMap<PathBuf, (FileRead, Arc<Parsed>)>,
     /// Which file had each name at the last look.
     inodes: BTreeMap<PathBuf, u64>,
-    device: Option<u64>,
-    /// Why the last listing could not be replaced.
-    distrust: Option<String>,
     revision: u64,
     vanished: BTreeMap<ObjectKey, Timestamp>,
     approved: BTreeSet<ObjectKey>,
@@ -62,16 +66,26 @@ impl Sources {
     /// A folder, and how long a file has to be away before it counts as removed.
     pub fn new(folder: PathBuf, grace: SignedDuration) -> Self {
         Self {
-            folder,
+            places: vec![Place::new(At::Folder(folder))],
+            clones: PathBuf::new(),
             grace,
             files: BTreeMap::new(),
             inodes: BTreeMap::new(),
-            device: None,
-            distrust: None,
             revision: 0,
             vanished: BTreeMap::new(),
             approved: BTreeSet::new(),
         }
+    }
+
+    /// The repositories besides, and the folder of their clones.
+    pub fn with_repositories(
+        mut self,
+        clones: PathBuf,
+        all: impl Iterator<Item = Arc<Puller>>,
+    ) -> Self {
+        self.clones = clones;
+        self.places.extend(all.map(|puller| Place::new(At::Git(puller))));
+        self
     }
 
     /// Lets everything leave that has vanished by now; says what that is.
@@ -81,12 +95,19 @@ impl Sources {
         self.vanished.keys().cloned().collect()
     }
 
-    /// Reads the folder; [`Sources::settle`] says what that means. Waits while somebody writes, up to 2 s. No lock
-    /// of anybody else is needed here, and none should be held: the folder may be on a file system that hangs.
+    /// Reads the places; [`Sources::settle`] says what that means. Waits while somebody writes, up to 2 s. No lock
+    /// of anybody else is needed here, and none should be held: a folder may be on a file system that hangs.
     pub fn read(&mut self) {
-        let distrust = self.relist();
-        self.revision += u64::from(self.distrust != distrust);
-        self.distrust = distrust;
+        let mut places = std::mem::take(&mut self.places);
+        for place in &mut places {
+            let before = (place.distrust.clone(), place.trouble.clone());
+            place.distrust = match place.at.clone() {
+                At::Folder(folder) => self.relist(place, &folder).err(),
+                At::Git(puller) => self.reread(place, &puller).err(),
+            };
+            self.revision += u64::from(before != (place.distrust.clone(), place.trouble.clone()));
+        }
+        self.places = places;
     }
 
     /// Grows whenever a look finds something else than the one before, and with each approval.
@@ -98,10 +119,8 @@ impl Sources {
     pub fn settle(&mut self, ledger: &Ledger, now: Timestamp) -> Intake {
         let last_good = last_good(ledger);
         let (mut documents, mut problems) = self.documents(&last_good);
-        if self.distrust.is_some() {
-            // The listing is an earlier one: what was deleted since does not begin anew because of it.
-            documents.retain(|document| last_good.contains_key(&document.key));
-        }
+        // Where the listing is an earlier one, what was deleted since does not begin anew because of it.
+        documents.retain(|it| !self.is_stale(it) || last_good.contains_key(&it.key));
         let present: BTreeSet<&ObjectKey> =
             documents.iter().map(|document| &document.key).collect();
 
@@ -109,7 +128,7 @@ impl Sources {
         let mut broken = BTreeSet::new();
         let mut gone = BTreeSet::new();
         for (key, document) in last_good.iter().filter(|(key, _)| !present.contains(key)) {
-            let is_broken = self.distrust.is_some() || self.is_broken(document);
+            let is_broken = self.is_stale(document) || self.is_broken(document);
             if is_broken {
                 broken.insert(key.clone())
             } else {
@@ -141,6 +160,17 @@ impl Sources {
             blocked.extend(waiting.map(|key| (key.clone(), guard.clone())));
         }
         for key in leave.clone() {
+            let own = last_good.get(&key);
+            if own.is_some_and(|own| policy(own, |other| last_good.get(other)).is_protected()) {
+                let message = "its spec says `deletion: {protect: true}`: put its file back, or take that out of it first";
+                blocked.insert(
+                    key.clone(),
+                    Blocked { by: Blocker::Protection, message: message.to_owned() },
+                );
+                leave.remove(&key);
+                kept.insert(key);
+                continue;
+            }
             let users = users(&key, &documents, &last_good, &leave);
             if !users.is_empty() {
                 let message = format!("still used by {}", users.join(", "));
@@ -167,18 +197,44 @@ impl Sources {
             blocked,
             ask_again: ruling.ask_again,
             frozen: ruling.frozen.or(why.map(|why| format!("deletions are frozen: {why}"))),
+            commits: self.commits(),
         }
     }
 
     /// Why no file's absence is to be believed now.
     fn doubt(&self, last_good: &LastGood) -> Option<String> {
-        self.distrust.clone().or_else(|| {
-            if self.files.is_empty() && !last_good.is_empty() {
-                return Some(format!("{} holds no spec files any more", self.folder.display()));
-            }
-            if self.vanished.is_empty() {
-                return None;
-            }
+        if let Some(why) = self.places.iter().find_map(|place| place.distrust.clone()) {
+            return Some(why);
+        }
+        let empty = self.places.iter().find(|place| {
+            let came_from = |document: &Document| place.holds(Path::new(document.file.as_ref()));
+            !self.files.keys().any(|file| place.holds(file)) && last_good.values().any(came_from)
+        });
+        if let Some(place) = empty {
+            return Some(format!("{} holds no spec files any more", place.name()));
+        }
+        if self.vanished.is_empty() {
+            return None;
+        }
+        let lost = self.vanished.keys().find_map(|key| {
+            let file = Path::new(last_good.get(key)?.file.as_ref());
+            let place = file.strip_prefix(&self.clones).ok()?.components().next()?;
+            let is_lost = !self.clones.as_os_str().is_empty()
+                && !self.places.iter().any(|place| place.holds(file));
+            is_lost.then(|| {
+                format!(
+                    "{key} came from the source {}, which this controller was not told of; tell it with --source, or let \
+                     go what came from there with `ctl approve`",
+                    place.as_os_str().display()
+                )
+            })
+        });
+        let trouble = || {
+            let failing = |place: &Place| Some((place.name(), place.trouble.clone()?));
+            let (name, why) = self.places.iter().find_map(failing)?;
+            Some(format!("{name} does not tell what is wanted now: {why}"))
+        };
+        lost.or_else(trouble).or_else(|| {
             // A file that was renamed and broken in one go: nobody can say whose it is.
             let known = |path: &Path| {
                 last_good.values().any(|document| Path::new(document.file.as_ref()) == path)
@@ -231,23 +287,35 @@ impl Sources {
         (documents, problems)
     }
 
-    /// Lists the folder. `Some` says why it is not to be believed; then the last listing stands.
-    fn relist(&mut self) -> Option<String> {
-        let listing = match self.list_still() {
-            Ok(listing) => listing,
-            Err(why) => return Some(why),
-        };
-        let known = *self.device.get_or_insert(listing.device);
+    /// Lists a folder. An error says why it is not to be believed; then the last listing stands.
+    fn relist(&mut self, place: &mut Place, folder: &Path) -> Result<(), String> {
+        let listing = self.list_still(folder)?;
+        let known = *place.device.get_or_insert(listing.device);
         if known != listing.device {
-            return Some(format!(
+            return Err(format!(
                 "{} is on another device than before; restart the controller if that is meant",
-                self.folder.display()
+                folder.display()
             ));
         }
-        let mut files = BTreeMap::new();
         self.inodes = listing.files.iter().map(|(path, it)| (path.clone(), it.inode)).collect();
-        for (path, Found { read, .. }) in listing.files {
-            let known = self.files.remove(&path).filter(|(before, _)| *before == read);
+        self.take(place, listing.files);
+        Ok(())
+    }
+
+    /// The same with the commit in force of a repository.
+    fn reread(&mut self, place: &mut Place, puller: &Puller) -> Result<(), String> {
+        if let Some(files) = places::list(place, puller)? {
+            self.take(place, files);
+        }
+        Ok(())
+    }
+
+    /// Takes the files of a place for those that it has.
+    fn take(&mut self, place: &Place, found: BTreeMap<PathBuf, Found>) {
+        let (mut before, mut files): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            std::mem::take(&mut self.files).into_iter().partition(|(path, _)| place.holds(path));
+        for (path, Found { read, .. }) in found {
+            let known = before.remove(&path).filter(|(before, _)| *before == read);
             let entry = known.unwrap_or_else(|| {
                 self.revision += 1;
                 let parsed = Arc::new(parsed(&path, &read));
@@ -256,16 +324,30 @@ impl Sources {
             files.insert(path, entry);
         }
         // What is left of the earlier ones is not there any more.
-        self.revision += u64::from(!self.files.is_empty());
+        self.revision += u64::from(!before.is_empty());
         self.files = files;
-        None
+    }
+
+    /// Of each clone, the commit in force when it was read last.
+    fn commits(&self) -> BTreeMap<PathBuf, String> {
+        let commit = |place: &Place| match &place.at {
+            At::Folder(_) => None,
+            At::Git(puller) => Some((puller.folder().to_path_buf(), place.listed()?.to_owned())),
+        };
+        self.places.iter().filter_map(commit).collect()
+    }
+
+    /// Whether what is known of the place of a document is not to be believed.
+    fn is_stale(&self, document: &Document) -> bool {
+        let file = Path::new(document.file.as_ref());
+        self.places.iter().any(|place| place.distrust.is_some() && place.holds(file))
     }
 
     /// Lists the folder once no file of it is in the middle of being written in place: half of one may look whole.
-    fn list_still(&self) -> Result<Listing, String> {
+    fn list_still(&self, folder: &Path) -> Result<Listing, String> {
         let patience = Instant::now() + DEBOUNCE_MAX;
         loop {
-            let listing = folder::list(&self.folder)?;
+            let listing = folder::list(folder)?;
             match self.until_still(&listing, SystemTime::now()) {
                 Some(wait) if Instant::now() < patience => std::thread::sleep(wait),
                 _ => return Ok(listing),

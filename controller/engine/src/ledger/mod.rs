@@ -5,6 +5,7 @@
 //! finishes on its next start, also for an object whose spec file was removed meanwhile.
 //! What is done about the entries is decided elsewhere.
 
+mod history;
 mod lives;
 mod record;
 
@@ -13,7 +14,9 @@ use std::path::{Path, PathBuf};
 
 use agent_harness_model::id::{ObjectKey, Uid};
 use agent_harness_providers::fs::{self, FsError};
+use jiff::Timestamp;
 
+pub use history::{History, Version};
 pub use lives::{Kept, Life, kept_as};
 pub use record::{Deletion, Entry, ObjectRecord, Origin};
 
@@ -42,6 +45,7 @@ pub enum LedgerError {
 pub struct Ledger {
     folder: PathBuf,
     records: BTreeMap<Uid, ObjectRecord>,
+    history: History,
     revision: u64,
 }
 
@@ -60,7 +64,7 @@ impl Ledger {
                 .map_err(|source| LedgerError::Unreadable { path, source })?;
             records.insert(record.uid.clone(), record);
         }
-        Ok(Self { folder, records, revision: 0 })
+        Ok(Self { folder, records, history: History::new(state), revision: 0 })
     }
 
     /// Grows with each change.
@@ -78,6 +82,11 @@ impl Ledger {
         self.records.get(uid)
     }
 
+    /// The specs that an incarnation had, the oldest first; the last one is that of now.
+    pub fn history(&self, record: &ObjectRecord) -> Vec<Version> {
+        self.history.of(record)
+    }
+
     /// The record of the incarnation that is not leaving.
     pub fn live(&self, key: &ObjectKey) -> Option<&ObjectRecord> {
         self.records().find(|record| record.key == *key && record.deletion.is_none())
@@ -87,6 +96,10 @@ impl Ledger {
     pub fn save(&mut self, record: ObjectRecord) -> Result<(), LedgerError> {
         if self.records.get(&record.uid) == Some(&record) {
             return Ok(());
+        }
+        let before = self.records.get(&record.uid).map(|before| before.generation);
+        if before != Some(record.generation) {
+            self.history.note(&record, Timestamp::now());
         }
         let path = self.path(&record);
         let bytes = serde_json::to_vec_pretty(&record)
@@ -112,6 +125,7 @@ impl Ledger {
     pub fn remove(&mut self, uid: &Uid) -> Result<(), LedgerError> {
         if let Some(record) = self.records.get(uid) {
             fs::remove_file_if_exists(self.path(record))?;
+            self.history.remove(record);
             self.records.remove(uid);
             self.revision += 1;
         }
@@ -135,7 +149,12 @@ mod tests {
             ObjectKey::agent("agent-3"),
             Uid::new("0190-12345678"),
             Timestamp::UNIX_EPOCH,
-            Origin { file: "/specs/agent-3.yaml".into(), line: 1, text: "kind: Agent\n".into() },
+            Origin {
+                file: "/specs/agent-3.yaml".into(),
+                line: 1,
+                text: "kind: Agent\n".into(),
+                commit: None,
+            },
         );
         record.resources.insert(
             "process/api".into(),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use agent_harness_model::admission::Amount;
+use agent_harness_model::desired::DesiredObject;
 use agent_harness_model::hash;
 use agent_harness_model::id::{ObjectKey, ResourceId, Uid};
 use agent_harness_model::kinds::Place;
@@ -39,6 +40,9 @@ pub struct ObjectRecord {
     /// Of a Stack: how often its template was asked to be built anew by hand.
     #[serde(default, skip_serializing_if = "is_none")]
     pub rebuilds: u32,
+    /// Since when nothing is done about it, by `ctl suspend`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspended_at: Option<Timestamp>,
     /// Set once it is to leave.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deletion: Option<Deletion>,
@@ -59,6 +63,20 @@ pub struct Origin {
     pub line: usize,
     /// The document, as the user wrote it.
     pub text: String,
+    /// Of one from a Git repository: the commit that it was first read from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
+}
+
+impl Origin {
+    /// The same, with the commit of an earlier one where nothing else of it is different.
+    pub fn since(mut self, earlier: &Self) -> Self {
+        let commit = self.commit.take();
+        let same =
+            (&self.file, self.line, &self.text) == (&earlier.file, earlier.line, &earlier.text);
+        let kept = same.then(|| earlier.commit.clone()).flatten();
+        Self { commit: if commit.is_some() { kept.or(commit) } else { None }, ..self }
+    }
 }
 
 /// One resource that was begun.
@@ -126,7 +144,18 @@ impl ObjectRecord {
             resources: BTreeMap::new(),
             given: None,
             rebuilds: 0,
+            suspended_at: None,
             deletion: None,
+        }
+    }
+
+    /// Adds that nothing is to be done about it.
+    pub fn add_suspension(&self, object: &mut DesiredObject) {
+        if let Some(at) = self.suspended_at {
+            let since = at.strftime("%Y-%m-%d %H:%M UTC");
+            let name = &self.key.name;
+            let why = || format!("by `ctl suspend` since {since}; `ctl resume {name}` goes on");
+            object.suspended.get_or_insert_with(why);
         }
     }
 

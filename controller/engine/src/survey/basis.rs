@@ -36,8 +36,17 @@ impl Basis {
     /// live one does not want any more.
     pub fn of(core: &Core, inputs: Inputs, intake: &Intake, view: &Arc<View>) -> Option<Self> {
         // Taken apart without `..`: a new field cannot be missed here.
-        let Intake { documents: _, problems: _, held: _, leave, blocked, ask_again, frozen } =
-            intake;
+        let Intake {
+            documents: _,
+            problems: _,
+            held: _,
+            leave,
+            blocked,
+            ask_again,
+            frozen,
+            // Of what is the same, nobody asks where it came from anew.
+            commits: _,
+        } = intake;
         let waits =
             !leave.is_empty() || !blocked.is_empty() || ask_again.is_some() || frozen.is_some();
         let leaving = core.ledger().records().any(|record| {

@@ -74,7 +74,7 @@ pub(super) fn resolve(cx: &mut Context<'_>, document: &Document) -> Result<(), S
     cx.object.asks = requests::of_agent(&spec);
     cx.object.capacity = requests::capacity(cx.documents, spec.infra.as_deref());
     if own.suspend == Some(true) {
-        cx.object.suspended = Some("spec.suspend is true".into());
+        cx.object.suspended = Some("its spec says `suspend: true`".into());
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ mod agent;
 mod command;
 mod container;
 pub mod decode;
+mod deletion;
 pub mod diagnostic;
 mod infra;
 mod limits;
@@ -38,6 +39,7 @@ pub use container::{
     Container, ContainerPort, ContainerReady, ContainerRestart, Healthcheck, LogOptions, Protocol,
     Ulimit,
 };
+pub use deletion::Deletion;
 pub use infra::{
     BucketPolicy, Cors, EmbeddedObjectStore, EmbeddedPostgres, ExternalObjectStore,
     ExternalPostgres, Infra, InfraSpec, ObjectStore, Postgres, Service, StoreKeys,

@@ -9,7 +9,7 @@ use super::diagnostic::{Diagnostic, arrange, list, nearest};
 use super::meta::{API_GROUP, API_VERSION, Metadata, name_problem};
 use super::node::{Node, NodeKind};
 use super::schema::{KINDS, kind_name, schema};
-use super::source::{Place, Source};
+use super::source::{At, Place, Source};
 use super::{AgentSpec, InfraSpec, StackSpec, nul, shape, yaml};
 use crate::id::{ObjectKey, ObjectKind};
 
@@ -97,6 +97,10 @@ pub fn parse(file: &str, bytes: &[u8]) -> Parsed {
         }
     };
     let source = Arc::new(Source::new(file, text));
+    if let Some(problem) = in_a_merge(&source) {
+        parsed.problems.push(problem);
+        return parsed;
+    }
     let documents = yaml::documents(&source);
     if documents.is_empty() {
         parsed.problems.push(
@@ -119,6 +123,17 @@ pub fn parse(file: &str, bytes: &[u8]) -> Parsed {
     }
     arrange(&mut parsed.problems);
     parsed
+}
+
+/// The message about a file in which Git has left both sides of a merge.
+fn in_a_merge(source: &Source) -> Option<Diagnostic> {
+    let line = |marker: &str| source.text.lines().position(|line| line.starts_with(marker));
+    let (begin, end) = (line("<<<<<<< ")?, line(">>>>>>> ")?);
+    let line = u32::try_from(begin + 1).ok().filter(|_| begin < end)?;
+    let place = source.place(At { line, column: 1, width: 7 });
+    let help =
+        "decide between the two sides, and take the lines with <<<<<<<, ======= and >>>>>>> out";
+    Some(Diagnostic::at(place, "the file is in the middle of a merge").help(help))
 }
 
 /// The message about a file that is larger than [`MAX_FILE`]. `bytes` may be what was read of it before the rest was

@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Command, Cors, Duration, FileMode, Limits, Metadata, Ordered, ProblemMatcher, Process,
-    Requests, Tool, Value, VerifyStage,
+    Command, Cors, Deletion, Duration, FileMode, Limits, Metadata, Ordered, ProblemMatcher,
+    Process, Requests, Tool, Value, VerifyStage,
 };
 
 /// What the development stack of one agent looks like for one app. Written once; each `Agent` that
@@ -81,6 +81,9 @@ pub struct StackSpec {
     /// Example: `{memory: 2Gi, disk: 5Gi}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requests: Option<Requests>,
+    /// What becomes of an agent that is to go. Example: `{protect: true, retain: 7d}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deletion: Option<Deletion>,
     /// Programs of the host that the stack needs, by name: what `ctl doctor --for stack/NAME` looks for. Default: none.
     /// Example: `{node: {version: ">=20.19", fix: "fnm install 20"}}`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -112,6 +115,7 @@ impl Default for StackSpec {
             processes: BTreeMap::new(),
             limits: None,
             requests: None,
+            deletion: None,
             tools: BTreeMap::new(),
             verify: Ordered::default(),
             problem_matchers: BTreeMap::new(),

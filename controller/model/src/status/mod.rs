@@ -132,6 +132,8 @@ pub enum Blocker {
     Users,
     /// Others who use it and leave: it follows them by itself.
     LeavingUsers,
+    /// Its own spec: that has to allow it first.
+    Protection,
 }
 
 impl Blocker {
@@ -141,6 +143,7 @@ impl Blocker {
             Self::Guard => "AwaitsApproval",
             Self::Users => "InUse",
             Self::LeavingUsers => "WaitsForUsers",
+            Self::Protection => "Protected",
         }
     }
 }

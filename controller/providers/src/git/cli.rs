@@ -56,6 +56,9 @@ impl Patience {
     /// end.
     pub const WORK: Self = Self { each: Duration::from_secs(15 * 60), until: None };
 
+    /// For what comes from another machine, be it much.
+    pub const FETCH: Self = Self { each: Duration::from_secs(5 * 60), until: None };
+
     /// For one look at a repository. All looks of a round end together, so that a slow tree must not keep
     /// the others from being seen.
     pub fn of_a_look() -> Self {
@@ -78,6 +81,8 @@ pub struct Git<'a> {
     lock: Option<&'a File>,
     /// Where it writes files, when that is elsewhere.
     target: Option<&'a Path>,
+    /// Where GnuPG has its keys, when that is not where the user has them.
+    keys: Option<&'a Path>,
     patience: Patience,
 }
 
@@ -90,6 +95,7 @@ impl<'a> Git<'a> {
             is_tree: false,
             lock: None,
             target: None,
+            keys: None,
             patience: Patience::WORK,
         }
     }
@@ -112,6 +118,11 @@ impl<'a> Git<'a> {
     /// Writing files to another folder than that it works in.
     pub fn writing_to(self, target: &'a Path) -> Self {
         Self { target: Some(target), ..self }
+    }
+
+    /// With GnuPG's keys from a folder.
+    pub fn with_keys(self, keys: &'a Path) -> Self {
+        Self { keys: Some(keys), ..self }
     }
 
     /// With another patience than that for work.
@@ -150,6 +161,9 @@ impl<'a> Git<'a> {
             command.args(["-c", setting]);
         }
         command.args(arguments).current_dir(self.folder);
+        if let Some(keys) = self.keys {
+            command.env("GNUPGHOME", keys);
+        }
         for (name, _) in std::env::vars_os() {
             let is_git = name.to_str().is_some_and(|name| name.starts_with("GIT_"));
             if is_git && !KEPT.iter().any(|kept| name == *kept) {

@@ -22,6 +22,7 @@ mod purge;
 pub mod receipt;
 pub(crate) mod repo;
 mod shelve;
+pub mod source;
 mod spot;
 mod stale;
 mod switch;

@@ -104,7 +104,8 @@ async fn a_purge_of_servers_takes_no_trash_along() {
     // There is no database in this world: at the first look the entry would go.
     site.world.close().await;
     let now = Timestamp::now();
-    let origin = Origin { file: "/x/agent-3.yaml".into(), line: 1, text: AGENT.into() };
+    let origin =
+        Origin { file: "/x/agent-3.yaml".into(), line: 1, text: AGENT.into(), commit: None };
     let mut record = ObjectRecord::new(ObjectKey::agent("agent-3"), Uid::new("u1"), now, origin);
     let until = now + SignedDuration::from_hours(24);
     record.deletion =
@@ -137,7 +138,7 @@ async fn a_purge_of_servers_takes_no_trash_along() {
         assert_eq!(fs::read_to_string(site.spec("i.yaml")).unwrap(), infra);
     }
     // An earlier incarnation takes nothing along: its server is that of the live one.
-    let origin = Origin { file: "/x/i.yaml".into(), line: 1, text: infra.into() };
+    let origin = Origin { file: "/x/i.yaml".into(), line: 1, text: infra.into(), commit: None };
     let mut earlier = ObjectRecord::new(ObjectKey::infra("i"), Uid::new("u0"), now, origin);
     earlier.deletion =
         Some(Deletion { requested_at: now, purge: false, trashed_at: Some(now), until });
@@ -161,7 +162,8 @@ async fn what_is_being_destroyed_does_not_come_back() {
     let now = Timestamp::now();
     let add = |uid: &str, age_hours: i64, purge| {
         let requested_at = now - SignedDuration::from_hours(age_hours);
-        let origin = Origin { file: "/x/agent-3.yaml".into(), line: 1, text: AGENT.into() };
+        let origin =
+            Origin { file: "/x/agent-3.yaml".into(), line: 1, text: AGENT.into(), commit: None };
         let mut record = ObjectRecord::new(key.clone(), Uid::new(uid), requested_at, origin);
         let until = requested_at + SignedDuration::from_hours(24);
         record.deletion = Some(Deletion { requested_at, purge, trashed_at: None, until });
@@ -337,7 +339,8 @@ async fn what_a_live_object_put_aside_is_in_the_trash_as_well() {
     let folder = tempfile::tempdir().unwrap();
     let engine = open(folder.path(), &Hall::default());
     let since = Timestamp::now() - SignedDuration::from_hours(3);
-    let origin = Origin { file: "/x/agent-3.yaml".into(), line: 1, text: AGENT.into() };
+    let origin =
+        Origin { file: "/x/agent-3.yaml".into(), line: 1, text: AGENT.into(), commit: None };
     let mut record = ObjectRecord::new(ObjectKey::agent("agent-3"), Uid::new("u1"), since, origin);
     for (name, left) in [("old", true), ("new", false)] {
         let database = || name.to_owned();

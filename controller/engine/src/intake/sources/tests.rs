@@ -281,3 +281,35 @@ fn a_server_stays_while_it_holds_something() {
     case.write("infra.yaml", &infra("postgres: {external: {url: 'postgres://u:new@h/d'}}"));
     assert!(case.at(4).held.is_empty());
 }
+
+#[test]
+fn a_protected_agent_stays_until_its_spec_lets_it_go() {
+    let mut case = Case::new();
+    let stack = |deletion: &str| {
+        object("Stack", "app", &format!("ports: {{api: 8000}}, deletion: {{{deletion}}}"))
+    };
+    case.write("stack.yaml", &stack("protect: true, retain: 7d"));
+    case.at(0);
+    case.remove("agent-1.yaml");
+    case.at(1);
+    case.sources.approve();
+    let intake = case.at(10);
+    assert!(case.live("agent-1"));
+    let blocked = &intake.blocked[&ObjectKey::agent("agent-1")];
+    assert_eq!(blocked.by, Blocker::Protection);
+    assert_eq!(
+        blocked.message,
+        "its spec says `deletion: {protect: true}`: put its file back, or take that out of it first"
+    );
+    case.write("stack.yaml", &stack("retain: 7d"));
+    // First that is in force, then it goes.
+    case.at(20);
+    case.at(21);
+    assert!(!case.live("agent-1"));
+    let record = case.ledger.records().find(|it| it.key == ObjectKey::agent("agent-1")).unwrap();
+    let deletion = record.deletion.as_ref().unwrap();
+    assert_eq!(
+        deletion.until.duration_since(deletion.requested_at),
+        SignedDuration::from_hours(7 * 24)
+    );
+}

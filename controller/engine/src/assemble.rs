@@ -33,6 +33,7 @@ pub fn accept(
     retention: SignedDuration,
     now: Timestamp,
 ) -> Result<(), LedgerError> {
+    let mut records = Vec::new();
     for (key, document) in &intake.documents {
         if intake.held.contains_key(key) {
             continue;
@@ -55,13 +56,15 @@ pub fn accept(
                 if record.spec_hash != hash {
                     record.spec_hash = hash;
                     record.generation += 1;
+                    record.accepted_at = Some(now);
                 }
                 record.origin = origin.since(&record.origin);
                 record
             }
         };
-        ledger.save(record)?;
+        records.push(record);
     }
+    ledger.save_all(records)?;
     for key in &intake.leave {
         if let Some(uid) = ledger.live(key).map(|record| record.uid.clone()) {
             begin_deletion(ledger, &uid, false, retention, now)?;

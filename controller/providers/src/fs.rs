@@ -167,6 +167,34 @@ pub fn write_atomic_like(
     replace(path.as_ref(), bytes.as_ref(), &new)
 }
 
+/// The same for many files of one folder: the disk is waited for by several at a time, and once for the folder. What
+/// came of each, in their order; where the folder cannot be synced, that is the last one's error.
+pub fn write_all_atomic(
+    folder: &Path,
+    files: &[(PathBuf, Vec<u8>)],
+    mode: u32,
+) -> Vec<Result<(), FsError>> {
+    const AT_A_TIME: usize = 8;
+    let new = &New { mode, owner: None, durability: Durability::SyncedButForItsFolder };
+    let each = files.len().div_ceil(AT_A_TIME).max(1);
+    let mut done: Vec<_> = std::thread::scope(|scope| {
+        let write = move |some: &[(PathBuf, Vec<u8>)]| -> Vec<_> {
+            some.iter().map(|(path, bytes)| replace(path, bytes, new)).collect()
+        };
+        let parts: Vec<_> =
+            files.chunks(each).map(|some| scope.spawn(move || write(some))).collect();
+        let ended = |part: std::thread::ScopedJoinHandle<'_, Vec<_>>| {
+            part.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        };
+        parts.into_iter().flat_map(ended).collect()
+    });
+    let synced = File::open(folder).and_then(|folder| folder.sync_all());
+    if let (Err(error), Some(last)) = (synced, done.last_mut().filter(|last| last.is_ok())) {
+        *last = Err(FsError::at(Op::Write, folder)(error));
+    }
+    done
+}
+
 /// The same without waiting for the disk: a reader sees the old bytes or the new ones, but a power cut can
 /// leave neither. For what is made anew from something else.
 pub fn write_unsynced(
@@ -184,6 +212,8 @@ pub fn write_unsynced(
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Durability {
     Synced,
+    /// Whoever writes many syncs their folder once.
+    SyncedButForItsFolder,
     Unsynced,
 }
 
@@ -234,14 +264,14 @@ fn write_and_rename(
     // After that, which takes some bits away.
     file.set_permissions(Permissions::from_mode(new.mode))?;
     file.write_all(bytes)?;
-    if new.durability == Durability::Synced {
+    if new.durability != Durability::Unsynced {
         file.sync_all()?;
     }
     drop(file);
     fs::rename(temporary, path)?;
     match new.durability {
         Durability::Synced => File::open(folder)?.sync_all(),
-        Durability::Unsynced => Ok(()),
+        Durability::SyncedButForItsFolder | Durability::Unsynced => Ok(()),
     }
 }
 

@@ -1,5 +1,6 @@
-//! The specs that an incarnation had, the last ones of them, in `STATE/history`: one file each. Nothing is decided by
-//! them, so what cannot be read is as good as none, and what cannot be written is said and forgotten.
+//! The specs that an incarnation had before the one of now, the last ones of them, in `STATE/history`: one file each.
+//! Nothing is decided by them, so what cannot be read is as good as none, and what cannot be written is said and
+//! forgotten.
 
 use std::path::{Path, PathBuf};
 
@@ -25,6 +26,16 @@ pub struct Version {
     pub origin: Origin,
 }
 
+impl Version {
+    fn of(record: &ObjectRecord) -> Self {
+        Self {
+            generation: record.generation,
+            accepted_at: record.accepted_at.unwrap_or(record.created_at),
+            origin: record.origin.clone(),
+        }
+    }
+}
+
 /// The files.
 #[derive(Debug)]
 pub struct History {
@@ -37,23 +48,28 @@ impl History {
         Self { folder: state.join("history") }
     }
 
-    /// The versions of an incarnation, the oldest first.
+    /// The versions of an incarnation, the oldest first; the last is the one of now.
     pub fn of(&self, record: &ObjectRecord) -> Vec<Version> {
+        let mut all = self.earlier(record);
+        all.retain(|version| version.generation < record.generation);
+        all.push(Version::of(record));
+        all
+    }
+
+    fn earlier(&self, record: &ObjectRecord) -> Vec<Version> {
         let text = fs::read_to_string_if_exists(self.file(record)).ok().flatten();
         text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default()
     }
 
-    /// Notes the version that it has now.
-    pub fn note(&self, record: &ObjectRecord, now: Timestamp) {
-        let mut all = self.of(record);
+    /// Notes the version that it has now and is to have no longer.
+    pub fn note(&self, record: &ObjectRecord) {
         // A controller that was killed may have noted it already.
-        all.retain(|version| version.generation < record.generation);
-        let (generation, origin) = (record.generation, record.origin.clone());
-        all.push(Version { generation, accepted_at: now, origin });
+        let mut all = self.of(record);
         all.drain(..all.len().saturating_sub(KEPT));
         let done = fs::create_dir_all(&self.folder, 0o700).and_then(|()| {
             let text = serde_json::to_vec_pretty(&all).unwrap_or_default();
-            fs::write_atomic(self.file(record), text, 0o600)
+            // What a loss of power takes of it is no harm.
+            fs::write_unsynced(self.file(record), text, 0o600)
         });
         if let Err(error) = done {
             tracing::warn!(object = %record.key, "its spec is not kept: {}", chain(&error));
@@ -88,14 +104,19 @@ mod tests {
         for generation in 1..=25 {
             record.generation = generation;
             record.origin.text = format!("an earlier try {generation}");
-            history.note(&record, now);
+            history.note(&record);
             record.origin.text = generation.to_string();
-            history.note(&record, now);
+            history.note(&record);
         }
-        let all = history.of(&record);
-        let kept: Vec<_> = all.iter().map(|it| (it.generation, it.origin.text.clone())).collect();
-        assert_eq!(kept, (6..=25).map(|n| (n, n.to_string())).collect::<Vec<_>>());
+        (record.generation, record.origin.text) = (26, "26".to_owned());
+        let texts = |all: Vec<Version>| -> Vec<_> {
+            all.into_iter().map(|it| (it.generation, it.origin.text)).collect()
+        };
+        let wanted = |all: std::ops::RangeInclusive<u64>| -> Vec<_> {
+            all.map(|n| (n, n.to_string())).collect()
+        };
+        assert_eq!(texts(history.of(&record)), wanted(6..=26));
         history.remove(&record);
-        assert_eq!(history.of(&record), []);
+        assert_eq!(texts(history.of(&record)), wanted(26..=26));
     }
 }

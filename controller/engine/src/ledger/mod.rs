@@ -14,7 +14,6 @@ use std::path::{Path, PathBuf};
 
 use agent_harness_model::id::{ObjectKey, Uid};
 use agent_harness_providers::fs::{self, FsError};
-use jiff::Timestamp;
 
 pub use history::{History, Version};
 pub use lives::{Kept, Life, kept_as};
@@ -94,20 +93,37 @@ impl Ledger {
 
     /// Writes a record through to the disk; does nothing when it is the same already.
     pub fn save(&mut self, record: ObjectRecord) -> Result<(), LedgerError> {
-        if self.records.get(&record.uid) == Some(&record) {
-            return Ok(());
+        self.save_all(vec![record])
+    }
+
+    /// The same for many, for which the disk is waited for together. After an error those are kept that were written.
+    pub fn save_all(&mut self, mut records: Vec<ObjectRecord>) -> Result<(), LedgerError> {
+        records.retain(|record| self.records.get(&record.uid) != Some(record));
+        let mut files = Vec::with_capacity(records.len());
+        for record in &records {
+            let before = self.records.get(&record.uid);
+            if let Some(before) = before.filter(|before| before.generation < record.generation) {
+                self.history.note(before);
+            }
+            let path = self.path(record);
+            let bytes = serde_json::to_vec_pretty(record)
+                .map_err(|source| LedgerError::Unreadable { path: path.clone(), source })?;
+            files.push((path, bytes));
         }
-        let before = self.records.get(&record.uid).map(|before| before.generation);
-        if before != Some(record.generation) {
-            self.history.note(&record, Timestamp::now());
+        let done = match files.as_slice() {
+            [] => Vec::new(),
+            [(path, bytes)] => vec![fs::write_atomic(path, bytes, 0o600)],
+            all => fs::write_all_atomic(&self.folder, all, 0o600),
+        };
+        let mut failed = None;
+        for (record, done) in records.into_iter().zip(done) {
+            match done {
+                Ok(()) => drop(self.records.insert(record.uid.clone(), record)),
+                Err(error) => failed = failed.or(Some(error)),
+            }
+            self.revision += 1;
         }
-        let path = self.path(&record);
-        let bytes = serde_json::to_vec_pretty(&record)
-            .map_err(|source| LedgerError::Unreadable { path: path.clone(), source })?;
-        fs::write_atomic(&path, bytes, 0o600)?;
-        self.records.insert(record.uid.clone(), record);
-        self.revision += 1;
-        Ok(())
+        failed.map_or(Ok(()), |error| Err(error.into()))
     }
 
     /// Changes the record of an incarnation and writes it through; does nothing for one that is not there.

@@ -29,6 +29,9 @@ pub struct ObjectRecord {
     pub spec_hash: String,
     /// When it was first accepted.
     pub created_at: Timestamp,
+    /// When the spec of now was accepted, where that is not the first one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted_at: Option<Timestamp>,
     /// The last spec that was accepted.
     pub origin: Origin,
     /// What was begun for it, by `kind/name`.
@@ -140,6 +143,7 @@ impl ObjectRecord {
             generation: 1,
             spec_hash: String::new(),
             created_at,
+            accepted_at: None,
             origin,
             resources: BTreeMap::new(),
             given: None,

@@ -57,3 +57,18 @@ fn what_is_absent_is_already_removed() {
     assert!(metadata(&path).unwrap().is_none());
     assert!(list_dir(&path).unwrap().is_empty());
 }
+
+#[test]
+fn of_many_files_each_is_written_whole_or_says_why_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: String| folder.path().join(name);
+    let mut files: Vec<_> = (0..50).map(|n| (at(format!("f{n}")), vec![n; 3])).collect();
+    files[20].0 = at("missing/f20".to_owned());
+    let done = write_all_atomic(folder.path(), &files, 0o600);
+    for ((path, bytes), (n, done)) in files.iter().zip(done.iter().enumerate()) {
+        assert_eq!(done.is_ok(), n != 20, "{n}: {done:?}");
+        let written = std::fs::read(path).ok();
+        assert_eq!(written.as_ref(), (n != 20).then_some(bytes));
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 49);
+}

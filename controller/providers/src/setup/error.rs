@@ -122,7 +122,8 @@ fn start_failure(source: &io::Error, program: &str) -> String {
     match source.kind() {
         io::ErrorKind::NotFound => {
             format!(
-                "there is no program {program} on the PATH of this agent; install it, or write its whole path"
+                "there is no program {program} on the PATH of this agent; install it, write its whole path, or put its folder \
+                 into PATH of environment.json in the state folder and start the controller anew"
             )
         }
         io::ErrorKind::PermissionDenied => format!("{program} is not executable"),

@@ -269,7 +269,8 @@ async fn a_program_that_is_not_there_is_named() {
     assert_eq!(
         error.message,
         "cannot run `no-such-program --x`: there is no program no-such-program on the PATH of this agent; install \
-         it, or write its whole path"
+         it, write its whole path, or put its folder into PATH of environment.json in the state folder and start the \
+         controller anew"
     );
     want.command.cwd = world.path("missing");
     let error = world.run(&want).await.unwrap_err();

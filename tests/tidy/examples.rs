@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use agent_harness_model::spec::controller::Controller;
 use agent_harness_model::spec::parse::{Document, parse};
 use agent_harness_model::spec::schema::{KINDS, schema};
 use agent_harness_model::validate::{LastGood, validate};
@@ -86,7 +87,7 @@ fn every_spec_fits_its_schema() {
 #[test]
 fn the_readme_s_specs_are_valid() {
     let text = read("README.md");
-    let blocks: Vec<&str> = text.split("```yaml\n").skip(1).collect();
+    let blocks: Vec<&str> = text.split("   ```yaml\n").skip(1).collect();
     assert_eq!(blocks.len(), 3, "an Infra, a Stack and an Agent");
     let (mut all, mut problems) = (Vec::new(), Vec::new());
     for (number, block) in blocks.iter().enumerate() {
@@ -99,6 +100,10 @@ fn the_readme_s_specs_are_valid() {
     }
     problems.extend(validate(all, &LastGood::new()).problems.iter().map(ToString::to_string));
     report("a spec of the README is wrong", &problems);
+    let (_, controller) = text.split_once("\n```yaml\n").unwrap();
+    let controller = Controller::parse(&controller[..controller.find("```").unwrap()]).unwrap();
+    let sources = controller.sources(PathBuf::clone).unwrap();
+    assert_eq!((sources.git.len(), sources.folders.len()), (1, 1));
 }
 
 fn documents(files: &[PathBuf], problems: &mut Vec<String>) -> Vec<Document> {

@@ -54,6 +54,8 @@ pub struct Config {
     pub jobs: usize,
     /// The Git repositories that specs come from as well, by the names of the sources.
     pub sources: BTreeMap<String, GitSource>,
+    /// More folders of specs, by the names of the sources. Nothing is written into them.
+    pub folders: BTreeMap<String, PathBuf>,
     /// The port on loopback on which repositories say that they have something new.
     pub webhook: Option<u16>,
 }
@@ -78,6 +80,7 @@ impl Config {
             cgroups: CgroupSetting::Auto,
             jobs: std::thread::available_parallelism().map_or(1, usize::from),
             sources: BTreeMap::new(),
+            folders: BTreeMap::new(),
             webhook: None,
         })
     }
@@ -224,6 +227,7 @@ impl Core {
         let lock = Lock::take(&config.state)?;
         let pulls = Pulls::open(&config.state, &config.sources)?;
         let sources = Sources::new(config.specs.clone(), config.grace)
+            .with_folders(config.folders.values().cloned())
             .with_repositories(config.state.join(pull::FOLDER), pulls.all().map(Arc::clone));
         Ok(Self {
             installation: facts::installation(&config.state)?,

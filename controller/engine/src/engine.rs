@@ -204,7 +204,9 @@ async fn hear<W: World>(
 /// Turns changes of the specs folder, and of the template files that specs name, into surveys.
 async fn watch(core: Arc<Core>) {
     let (sender, mut hints) = mpsc::channel(1);
-    let mut watch = Watch::new(&core.config.specs, sender);
+    let mut folders = vec![core.config.specs.clone()];
+    folders.extend(core.config.folders.values().cloned());
+    let mut watch = Watch::new(folders, sender);
     let mut views = core.views();
     // At once for the first time: what was written before the watch began is seen by nobody else.
     let mut renew = tokio::time::interval(core.config.resync);

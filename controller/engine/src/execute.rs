@@ -173,9 +173,9 @@ async fn carry_out<W: World>(
     let part = step.action.part().map(str::to_owned);
     let work = tokio::spawn(async move {
         tracing::info!(resource = %step.resource, action = %step.action, cause = %step.cause, "step");
-        faults::boundary(Side::Before);
+        faults::boundary(Side::Before).await?;
         let result = world.apply(&connections, &step, &stop).await;
-        faults::boundary(Side::After);
+        faults::boundary(Side::After).await?;
         result
     });
     let fate = match work.await {

@@ -1,5 +1,8 @@
-//! Where a test ends the controller the hard way: `HARNESS_FAULT=kill:before:N` or `kill:after:N` is a
-//! `kill -9` at the boundary of the N-th step that this process carries out (from 1). Only with the feature `faults`.
+//! What a test does to the controller at a boundary of the N-th step that it carries out (from 1), by
+//! `HARNESS_FAULT=KIND:SIDE:N`: `kill` is a `kill -9`, `error` a step that fails (`before`) or whose answer is lost (`after`),
+//! `hang` one that never answers. Only with the feature `faults`.
+
+use agent_harness_model::world::ApplyError;
 
 /// The side of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -10,23 +13,44 @@ pub enum Side {
     After,
 }
 
-/// Passes a boundary; does not come back when it is the one that was asked for.
+/// What happens there.
+#[cfg(any(feature = "faults", test))]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Kill,
+    Error,
+    Hang,
+}
+
+/// Passes a boundary, unless it is the one that was asked for.
 #[cfg(feature = "faults")]
-pub fn boundary(side: Side) {
+pub async fn boundary(side: Side) -> Result<(), ApplyError> {
     use std::sync::LazyLock;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    static WANTED: LazyLock<Option<(Side, usize)>> =
+    use agent_harness_model::world::Class;
+
+    static WANTED: LazyLock<Option<(Kind, Side, usize)>> =
         LazyLock::new(|| std::env::var("HARNESS_FAULT").ok().and_then(|text| parse(&text)));
     static PASSED: [AtomicUsize; 2] = [AtomicUsize::new(0), AtomicUsize::new(0)];
 
     let number = PASSED[side as usize].fetch_add(1, Ordering::SeqCst) + 1;
-    if *WANTED == Some((side, number)) {
-        // Nothing may run on the way out, no handler of SIGABRT either.
-        let _ =
-            rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
-        loop {
-            std::thread::park();
+    let Some((kind, ..)) = WANTED.filter(|(_, at, of)| (*at, *of) == (side, number)) else {
+        return Ok(());
+    };
+    // Tests look for it.
+    tracing::warn!("a fault of a test: {kind:?} {side:?} {number}");
+    match kind {
+        Kind::Kill => {
+            // Nothing may run on the way out, no handler of SIGABRT either.
+            let us = rustix::process::getpid();
+            let _ = rustix::process::kill_process(us, rustix::process::Signal::KILL);
+            std::future::pending().await
+        }
+        Kind::Hang => std::future::pending().await,
+        Kind::Error => {
+            let class = if side == Side::Before { Class::Transient } else { Class::Indeterminate };
+            Err(ApplyError { class, message: "a fault of a test".to_owned(), part: None })
         }
     }
 }
@@ -34,18 +58,26 @@ pub fn boundary(side: Side) {
 /// Passes a boundary.
 #[cfg(not(feature = "faults"))]
 #[inline]
-pub fn boundary(_side: Side) {}
+pub fn boundary(_side: Side) -> std::future::Ready<Result<(), ApplyError>> {
+    std::future::ready(Ok(()))
+}
 
 #[cfg(any(feature = "faults", test))]
-fn parse(text: &str) -> Option<(Side, usize)> {
+fn parse(text: &str) -> Option<(Kind, Side, usize)> {
     let mut words = text.split(':');
-    let (what, side, number) = (words.next()?, words.next()?, words.next()?);
-    let side = match side {
+    let kind = match words.next()? {
+        "kill" => Kind::Kill,
+        "error" => Kind::Error,
+        "hang" => Kind::Hang,
+        _ => return None,
+    };
+    let side = match words.next()? {
         "before" => Side::Before,
         "after" => Side::After,
         _ => return None,
     };
-    (what == "kill" && words.next().is_none()).then_some((side, number.parse().ok()?))
+    let number = words.next()?.parse().ok()?;
+    words.next().is_none().then_some((kind, side, number))
 }
 
 #[cfg(test)]
@@ -54,9 +86,18 @@ mod tests {
 
     #[test]
     fn a_fault_is_read() {
-        assert_eq!(parse("kill:before:3"), Some((Side::Before, 3)));
-        assert_eq!(parse("kill:after:1"), Some((Side::After, 1)));
-        for text in ["", "kill", "kill:before", "kill:now:3", "kill:after:x", "kill:after:1:2"] {
+        assert_eq!(parse("kill:before:3"), Some((Kind::Kill, Side::Before, 3)));
+        assert_eq!(parse("error:after:1"), Some((Kind::Error, Side::After, 1)));
+        assert_eq!(parse("hang:after:12"), Some((Kind::Hang, Side::After, 12)));
+        for text in [
+            "",
+            "kill",
+            "kill:before",
+            "slow:before:3",
+            "kill:now:3",
+            "kill:after:x",
+            "kill:after:1:2",
+        ] {
             assert_eq!(parse(text), None, "{text}");
         }
     }

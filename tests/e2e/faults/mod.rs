@@ -1,6 +1,6 @@
-//! The controller is ended with `kill -9` at every step boundary of a creation and of a deletion; the
-//! next start ends in the same world as without, and what ran goes on running. Here it is an agent that comes and
-//! goes; the very first start, and what is called back or goes for good, are the modules' affair.
+//! At every step boundary of a creation and of a deletion the controller is ended with `kill -9`, a step fails or its answer
+//! is lost, or it never answers; it all ends in the same world as without, and what ran goes on running. Here it is an
+//! agent that comes and goes; the very first start, and what is called back or goes for good, are the modules' affair.
 
 #![expect(clippy::disallowed_methods, reason = "the wrapper belongs to the product")]
 
@@ -25,6 +25,21 @@ const KILL: i32 = 9;
 
 #[test]
 fn killed_at_every_boundary_it_ends_in_the_same_world() {
+    struck_at_every_boundary("kill");
+}
+
+#[test]
+fn a_step_that_fails_or_whose_answer_is_lost_ends_in_the_same_world() {
+    struck_at_every_boundary("error");
+}
+
+#[test]
+fn a_step_that_never_answers_holds_nobody_else_up_and_ends_in_the_same_world() {
+    struck_at_every_boundary("hang");
+}
+
+/// Agent 2 goes and comes, with a fault at each boundary of both.
+fn struck_at_every_boundary(kind: &str) {
     let mut site = Site::on(Servers::Embedded);
     let spec = fs::read_to_string(site.specs().join("agent-2.yaml")).unwrap();
     site.start();
@@ -43,16 +58,12 @@ fn killed_at_every_boundary_it_ends_in_the_same_world() {
     let mut lives = 1;
     for side in ["before", "after"] {
         for number in 1..MOST {
-            let fault = format!("kill:{side}:{number}");
+            let fault = format!("{kind}:{side}:{number}");
 
             site.kill();
             fs::remove_file(site.specs().join("agent-2.yaml")).unwrap();
-            site.start_with(&[("HARNESS_FAULT", &fault)]);
-            let died_deleting = site.ended_or(|site| site.is_gone("agent-2"));
-            if died_deleting {
-                assert_eq!(site.ended_by(), Some(KILL), "{fault}");
-                site.start();
-            }
+            let struck_deleting =
+                strike(&mut site, &fault, |site| site.is_gone("agent-2")).is_some();
             site.eventually("agent 2 to be gone", || site.is_gone("agent-2").then_some(()));
             assert!(site.processes(2).is_empty(), "{fault}: processes were left behind");
             let trash = trash(&site, &life);
@@ -60,15 +71,11 @@ fn killed_at_every_boundary_it_ends_in_the_same_world() {
 
             site.kill();
             site.write_spec("agent-2.yaml", &spec);
-            site.start_with(&[("HARNESS_FAULT", &fault)]);
-            let died_creating = site.ended_or(|site| site.is_ready("agent-2"));
-            let ran = running(&site);
-            if died_creating {
-                assert_eq!(site.ended_by(), Some(KILL), "{fault}");
-                site.start();
-            }
+            let ran = strike(&mut site, &fault, |site| site.is_ready("agent-2"));
             site.ready("agent-2");
             let run = running(&site);
+            let struck_creating = ran.is_some();
+            let ran = ran.unwrap_or_default();
             assert!(ran.iter().all(|it| run.contains(it)), "{fault}: {ran:?} became {run:?}");
             let (next, world) = settled(&site);
             assert_eq!(world.join("\n"), expected.join("\n"), "{fault}");
@@ -78,14 +85,50 @@ fn killed_at_every_boundary_it_ends_in_the_same_world() {
             lives += 1;
             assert_eq!(all_lives(&site), [lives; 4], "{fault}");
 
-            assert!(number > 1 || died_creating, "the controller was built without `faults`");
-            if !died_creating && !died_deleting {
+            assert!(number > 1 || struck_creating, "the controller was built without `faults`");
+            if !struck_creating && !struck_deleting {
                 assert!(number > 5, "an agent has more than {number} steps");
                 break;
             }
             assert!(number + 1 < MOST, "an agent has more steps than this test tries");
         }
     }
+}
+
+/// Starts a controller with a fault, and waits for that, or until `done` holds where there is none: what ran of the app
+/// then. From there a controller without faults works.
+fn strike(
+    site: &mut Site,
+    fault: &str,
+    done: impl Fn(&Site) -> bool,
+) -> Option<Vec<(String, u32, String)>> {
+    let faults = |site: &Site| {
+        fs::read_to_string(site.log()).unwrap().matches("a fault of a test: ").count()
+    };
+    let before = faults(site);
+    site.start_with(&[("HARNESS_FAULT", fault)]);
+    if fault.starts_with("error:") {
+        // It goes on by itself.
+        assert!(!site.ended_or(done), "{fault}");
+        return (faults(site) > before).then(Vec::new);
+    }
+    if fault.starts_with("kill:") {
+        if !site.ended_or(done) {
+            return None;
+        }
+        assert_eq!(site.ended_by(), Some(KILL), "{fault}");
+    } else {
+        assert!(!site.ended_or(|site| faults(site) > before || done(site)), "{fault}");
+        if faults(site) == before {
+            return None;
+        }
+        // Whoever asks is answered, and others are looked after.
+        site.ctl_ok(&["health", "1"]);
+        site.kill();
+    }
+    let ran = running(site);
+    site.start();
+    Some(ran)
 }
 
 /// The processes of agent 2's app. What runs of it beside them is a setup step.

@@ -211,3 +211,70 @@ fn only_what_the_team_has_signed_comes_into_force() {
     site.ctl_ok(&["wait", "agent-2", "--for", "deleted", "--timeout", "60s"]);
     assert_eq!(site.processes(1), untouched.0);
 }
+
+#[test]
+fn a_file_says_what_specs_come_from() {
+    let mut site = Site::new();
+    let more = site.folder().join("home/more");
+    fs::create_dir(&more).unwrap();
+    let agent = fs::read_to_string(site.specs().join("agent-1.yaml")).unwrap();
+    fs::write(more.join("agent-1.yaml"), &agent).unwrap();
+    site.remove_spec("agent-1.yaml");
+    let specs = site.specs();
+    let text = format!(
+        "apiVersion: agent-harness.dev/v1alpha1\nkind: Controller\nspec:\n  specs: {}\n  sources: {{more: {{folder: more}}}}\n",
+        specs.display()
+    );
+    site.write_home("controller.yaml", &text);
+    let mut command = site.controller();
+    command.args(["run", "--config"]).arg(site.folder().join("home/controller.yaml"));
+    site.begin(command);
+    site.ready("agent-1");
+    site.ready("agent-2");
+    let other = agent.replace("{stack: hello}", "{stack: hello, env: {EXTRA: one}}");
+    site.write_home("other.yaml", &other);
+    let file = site.folder().join("home/other.yaml");
+    let refused = site.ctl(&["apply", "-f", file.to_str().unwrap()]);
+    assert_eq!(refused.status.code(), Some(4), "{}", said(&refused));
+    let wanted = format!(
+        "comes from the source more and is changed there: edit {}",
+        more.join("agent-1.yaml").display()
+    );
+    assert!(said(&refused).contains(&wanted), "{}", said(&refused));
+    fs::write(more.join("agent-1.yaml"), &other).unwrap();
+    site.eventually("the edit", || site.ctl_ok(&["env", "1"]).contains("EXTRA=one").then_some(()));
+    // A folder that is away is an accident.
+    site.ready("agent-1");
+    let kept = site.processes(1);
+    fs::rename(&more, site.folder().join("home/away")).unwrap();
+    site.eventually("the folder to be missed", || {
+        said(&site.ctl(&["info"])).contains("home/more does not exist").then_some(())
+    });
+    fs::rename(site.folder().join("home/away"), &more).unwrap();
+    site.ready("agent-1");
+    assert_eq!(site.processes(1), kept);
+}
+
+#[test]
+fn once_fetches_first_and_says_when_it_cannot() {
+    let site = Site::new();
+    let server = Server::of_files(&site);
+    let team = Team::begin(&site, &server);
+    let once = |url: &str| {
+        let mut command = site.controller();
+        command.args(["once", "--source", &format!("team=git:{url}#main:{PATH}")]);
+        command.output().unwrap()
+    };
+    let done = once(&server.url);
+    assert!(done.status.success(), "{}", said(&done));
+    // What was in force before is not enough.
+    site.remove_spec("agent-2.yaml");
+    let second = team.push_all(&site, "One less");
+    let done = once(&server.url);
+    assert!(done.status.success(), "{}", said(&done));
+    assert!(!said(&done).contains("agent/agent-2 Ready"), "{}", said(&done));
+    assert!(fs::read_to_string(site.state().join("sources/team.json")).unwrap().contains(&second));
+    let stuck = once(&format!("{}-gone", server.url));
+    assert_eq!(stuck.status.code(), Some(4), "{}", said(&stuck));
+    assert!(said(&stuck).contains("the source team: "), "{}", said(&stuck));
+}

@@ -10,6 +10,7 @@ use agent_harness_providers::fs;
 use agent_harness_providers::process::CgroupSetting;
 use clap::{Parser, Subcommand};
 
+use super::config;
 use crate::core::Config;
 
 /// Gives each coding agent on this host its own development stack
@@ -63,8 +64,11 @@ pub struct Folders {
     #[arg(long, value_name = "ssh:FILE|gpg:FILE", value_parser = signers, requires = "sources")]
     pub signers: Option<Signers>,
     /// Listen on this port of 127.0.0.1 for repositories that say they have something new
-    #[arg(long, value_name = "PORT", requires = "sources", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     pub webhook: Option<u16>,
+    /// A file of kind Controller that says what specs come from: --source adds to it, --specs and --webhook count instead
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
     /// Take over a state folder that served another folder of specs
     #[arg(long)]
     pub adopt: bool,
@@ -163,14 +167,16 @@ impl Folders {
     /// The setup that was asked for.
     pub fn config(self) -> Result<Config, std::process::ExitCode> {
         let state = self.state.folder()?;
-        let sources = self.sources.into_iter().map(|(name, source)| {
+        let written = self.config.as_deref().map(config::read).transpose()?.unwrap_or_default();
+        let said = self.sources.into_iter().map(|(name, source)| {
             let (interval, rewritten) = (self.interval.0, self.rewritten.into());
             (name, GitSource { interval, rewritten, signers: self.signers.clone(), ..source })
         });
-        let sources = named(sources)?;
-        let specs = match self.specs {
+        let sources = named(written.sources.git.into_iter().chain(said))?;
+        let folders = written.sources.folders;
+        let specs = match self.specs.or(written.specs) {
             Some(specs) => specs,
-            None if sources.is_empty() => PathBuf::from("specs"),
+            None if sources.is_empty() && folders.is_empty() => PathBuf::from("specs"),
             None => {
                 let local = state.join("local");
                 fs::create_dir_all(&local, 0o700).map_err(|error| super::say::failed(&error))?;
@@ -179,8 +185,9 @@ impl Folders {
         };
         let config = Config::new(specs, state).map_err(|error| super::say::failed(&error))?;
         let jobs = self.jobs.map_or(config.jobs, usize::from);
-        let (adopt, cgroups, webhook) = (self.adopt, self.cgroups.into(), self.webhook);
-        Ok(Config { adopt, cgroups, jobs, sources, webhook, ..config })
+        let (adopt, cgroups) = (self.adopt, self.cgroups.into());
+        let webhook = self.webhook.or(written.webhook);
+        Ok(Config { adopt, cgroups, jobs, sources, folders, webhook, ..config })
     }
 }
 

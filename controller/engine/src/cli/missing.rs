@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use crate::core::{Core, Progress};
 use crate::ledger::{Deletion, ObjectRecord};
 use crate::publish;
+use crate::pull::Puller;
 use crate::view::View;
 
 /// What is missing of one object, or of the whole.
@@ -31,6 +32,9 @@ pub fn missing(core: &Core) -> BTreeMap<String, Missing> {
     if core.progress() < Progress::Working {
         add("the specs".to_owned(), "not looked at yet".to_owned(), false);
         return missing;
+    }
+    for (name, why, stuck) in unfetched(core) {
+        add(format!("the source {name}"), why, stuck);
     }
     let view = core.view();
     if let Some(why) = &view.intake.frozen {
@@ -62,6 +66,26 @@ pub fn missing(core: &Core) -> BTreeMap<String, Missing> {
         add(what, problem.line(), true);
     }
     missing
+}
+
+/// Sources of which something else may be wanted than what the specs of now say: each with why, and whether it stays so.
+fn unfetched(core: &Core) -> Vec<(String, String, bool)> {
+    // A survey under way has read them, and is not done with it.
+    let _turn = core.survey_turn();
+    let taken_in = core.sources().commits();
+    let why = |puller: &Puller| {
+        if !puller.was_asked() {
+            return Some(("is being fetched".to_owned(), false));
+        }
+        let trouble = puller.trouble().map(|why| (why, true));
+        trouble.or_else(|| {
+            let is_in = taken_in.get(puller.folder()) == puller.commit().map(|it| it.id).as_ref();
+            (!is_in).then(|| ("is not looked at yet".to_owned(), false))
+        })
+    };
+    let all = core.pulls.all();
+    all.filter_map(|puller| why(puller).map(|(why, stuck)| (puller.name().to_owned(), why, stuck)))
+        .collect()
 }
 
 /// Whether nothing of a deletion is left to be done for now.

@@ -1,6 +1,7 @@
 //! The command line of `controller`: one file a verb. Data to stdout, words to stderr.
 
 mod args;
+mod config;
 mod daemon;
 mod down;
 mod missing;

@@ -54,6 +54,13 @@ pub(super) fn refuse_if_elsewhere(
     key: &ObjectKey,
     origin: &Origin,
 ) -> Result<(), Refusal> {
+    let folders = &core.config.folders;
+    if let Some((name, _)) = folders.iter().find(|(_, it)| origin.file.parent() == Some(&***it)) {
+        return Err(Refusal::Conflict(format!(
+            "{key} comes from the source {name} and is changed there: edit {}",
+            origin.file.display()
+        )));
+    }
     let Some(puller) = core.pulls.holding(&origin.file) else { return Ok(()) };
     let file = puller.in_repository(&origin.file).unwrap_or(&origin.file);
     Err(Refusal::Conflict(format!(

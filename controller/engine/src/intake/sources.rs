@@ -77,6 +77,12 @@ impl Sources {
         }
     }
 
+    /// More folders besides.
+    pub fn with_folders(mut self, all: impl Iterator<Item = PathBuf>) -> Self {
+        self.places.extend(all.map(|folder| Place::new(At::Folder(folder))));
+        self
+    }
+
     /// The repositories besides, and the folder of their clones.
     pub fn with_repositories(
         mut self,
@@ -297,7 +303,8 @@ impl Sources {
                 folder.display()
             ));
         }
-        self.inodes = listing.files.iter().map(|(path, it)| (path.clone(), it.inode)).collect();
+        self.inodes.retain(|path, _| !place.holds(path));
+        self.inodes.extend(listing.files.iter().map(|(path, it)| (path.clone(), it.inode)));
         self.take(place, listing.files);
         Ok(())
     }
@@ -329,7 +336,7 @@ impl Sources {
     }
 
     /// Of each clone, the commit in force when it was read last.
-    fn commits(&self) -> BTreeMap<PathBuf, String> {
+    pub fn commits(&self) -> BTreeMap<PathBuf, String> {
         let commit = |place: &Place| match &place.at {
             At::Folder(_) => None,
             At::Git(puller) => Some((puller.folder().to_path_buf(), place.listed()?.to_owned())),

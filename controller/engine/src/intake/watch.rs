@@ -8,10 +8,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use notify::{Event, EventKind, RecursiveMode, Watcher as _};
 use tokio::sync::mpsc;
 
-/// A watch on a folder, and on its parent: a folder that is replaced keeps being watched. Template files that
+/// A watch on folders, and on their parents: a folder that is replaced keeps being watched. Template files that
 /// specs name lie elsewhere; they are watched too.
 pub struct Watch {
-    folder: PathBuf,
+    folders: Vec<PathBuf>,
     watcher: Option<notify::RecommendedWatcher>,
     /// Each folder that is watched, by device and inode: another one under the same name is another folder.
     watched: BTreeMap<PathBuf, (u64, u64)>,
@@ -22,10 +22,9 @@ impl Watch {
     /// Begins to watch; every hint is one message on `hints`, and a full channel loses nothing that matters.
     ///
     /// Where the system has no watch to give (inotify limits), the relist has to do, and a warning says so.
-    pub fn new(folder: &Path, hints: mpsc::Sender<()>) -> Self {
-        let folder = folder.to_path_buf();
+    pub fn new(folders: Vec<PathBuf>, hints: mpsc::Sender<()>) -> Self {
         let files: Arc<Mutex<BTreeSet<PathBuf>>> = Arc::default();
-        let (inside, named) = (folder.clone(), Arc::clone(&files));
+        let (inside, named) = (folders.clone(), Arc::clone(&files));
         let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
             // A lost event is one more reason to look.
             let matters = event.map_or(true, |event| {
@@ -42,7 +41,7 @@ impl Watch {
                 None
             }
         };
-        Self { folder, watcher, watched: BTreeMap::new(), files }
+        Self { folders, watcher, watched: BTreeMap::new(), files }
     }
 
     /// Watches the folder, and the folders of `files`; again, when one is another one under the same name.
@@ -55,8 +54,8 @@ impl Watch {
         let wanted: BTreeSet<PathBuf> = files
             .iter()
             .filter_map(|file| parent(file))
-            .chain(parent(&self.folder))
-            .chain([self.folder.clone()])
+            .chain(self.folders.iter().filter_map(|folder| parent(folder)))
+            .chain(self.folders.iter().cloned())
             .collect();
         *self.files.lock().unwrap_or_else(PoisonError::into_inner) = files;
         let Some(watcher) = &mut self.watcher else { return false };
@@ -91,8 +90,10 @@ impl Watch {
 }
 
 /// Reading is no change, or the controller would wake itself; neither are other folders beside ours.
-fn matters(folder: &Path, files: &BTreeSet<PathBuf>, event: &Event) -> bool {
-    let ours = |path: &PathBuf| path.starts_with(folder) || files.contains(path);
+fn matters(folders: &[PathBuf], files: &BTreeSet<PathBuf>, event: &Event) -> bool {
+    let ours = |path: &PathBuf| {
+        folders.iter().any(|folder| path.starts_with(folder)) || files.contains(path)
+    };
     let about_us = event.need_rescan() || event.paths.is_empty() || event.paths.iter().any(ours);
     about_us && !matches!(event.kind, EventKind::Access(_))
 }
@@ -112,7 +113,7 @@ mod tests {
         let folder = base.path().join("specs");
         std::fs::create_dir(&folder).unwrap();
         let (sender, mut hints) = mpsc::channel(1);
-        let mut watch = Watch::new(&folder, sender);
+        let mut watch = Watch::new(vec![folder.clone()], sender);
         assert!(watch.renew(BTreeSet::new()), "for the first time");
         std::fs::File::create(folder.join("a.yaml")).unwrap();
         assert!(hinted(&mut hints).await, "create");
@@ -133,7 +134,7 @@ mod tests {
         std::fs::create_dir(&folder).unwrap();
         std::fs::create_dir(&other).unwrap();
         let (sender, mut hints) = mpsc::channel(1);
-        let mut watch = Watch::new(&folder, sender);
+        let mut watch = Watch::new(vec![folder.clone()], sender);
         let template = other.join("env.template");
         assert!(watch.renew([template.clone()].into()));
         while hints.try_recv().is_ok() {}
@@ -142,7 +143,7 @@ mod tests {
         assert!(hinted(&mut hints).await, "the template");
         // Of the two files only the template counts.
         let only = matters(
-            &folder,
+            std::slice::from_ref(&folder),
             &[template].into(),
             &Event::new(EventKind::Any).add_path(other.join("neighbour")),
         );

@@ -158,6 +158,11 @@ impl Puller {
         self.standing().error.clone()
     }
 
+    /// Whether it was asked for news since the start, whatever came of it.
+    pub fn was_asked(&self) -> bool {
+        lock(&self.begun).is_some()
+    }
+
     /// How it stands, for people.
     pub fn status(&self) -> SourceStatus {
         let standing = self.standing().clone();

@@ -8,6 +8,7 @@
 mod agent;
 mod command;
 mod container;
+pub mod controller;
 pub mod decode;
 mod deletion;
 pub mod diagnostic;

@@ -110,6 +110,17 @@ impl GitSource {
         Ok(Self { url, branch, path, interval, rewritten, signers })
     }
 
+    /// The same with a path on this host made whole by `at`: git would look for it from our clone.
+    pub fn with_whole_path(self, at: impl FnOnce(&Path) -> PathBuf) -> Self {
+        // `host:path` is ssh's, unless a `/` comes before the colon.
+        let first = self.url.split('/').next().unwrap_or_default();
+        if first.contains(':') || self.url.starts_with('~') {
+            return self;
+        }
+        let url = at(Path::new(&self.url)).display().to_string();
+        Self { url, ..self }
+    }
+
     /// The name that it gets where nobody names it: the last part of its URL.
     pub fn usual_name(&self) -> String {
         let last = self.url.trim_end_matches('/').rsplit(['/', ':']).next().unwrap_or_default();
@@ -225,6 +236,21 @@ mod tests {
                 )
             }
             Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn a_path_on_this_host_is_made_whole_and_nothing_else() {
+        let whole = |url: &str| {
+            let source = GitSource::new(url.to_owned(), None, Path::new("")).unwrap();
+            source.with_whole_path(|path| Path::new("/here").join(path)).url
+        };
+        assert_eq!(whole("specs"), "/here/specs");
+        assert_eq!(whole("./a:b"), "/here/./a:b");
+        assert_eq!(whole("/srv/specs"), "/srv/specs");
+        for url in ["git@example.org:specs", "host:specs", "https://example.org/specs", "file:///s"]
+        {
+            assert_eq!(whole(url), url);
         }
     }
 

@@ -170,6 +170,9 @@ impl Folders {
         let written = self.config.as_deref().map(config::read).transpose()?.unwrap_or_default();
         let said = self.sources.into_iter().map(|(name, source)| {
             let (interval, rewritten) = (self.interval.0, self.rewritten.into());
+            let source = source.with_whole_path(|path| {
+                std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf())
+            });
             (name, GitSource { interval, rewritten, signers: self.signers.clone(), ..source })
         });
         let sources = named(written.sources.git.into_iter().chain(said))?;

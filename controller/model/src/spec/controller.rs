@@ -143,7 +143,8 @@ impl Controller {
                 }
                 Source { folder: None, git: Some(git) } => {
                     let source = GitSource::new(git.url.clone(), git.branch.clone(), &git.path)
-                        .map_err(wrong)?;
+                        .map_err(wrong)?
+                        .with_whole_path(|path| at(&path.to_path_buf()));
                     let signers = match &git.signers {
                         None => None,
                         Some(SignersFile { ssh: Some(file), gpg: None }) => {
@@ -201,7 +202,10 @@ mod tests {
         assert_eq!(team.interval, std::time::Duration::from_secs(300));
         assert_eq!(team.rewritten, Rewritten::Refuse);
         assert_eq!(team.signers, Some(Signers::Ssh("/etc/signers".into())));
-        assert_eq!(all.git["other"], GitSource::new("../other".into(), None, "".as_ref()).unwrap());
+        assert_eq!(
+            all.git["other"],
+            GitSource::new("/etc/../other".into(), None, "".as_ref()).unwrap()
+        );
         assert_eq!(sources(HEAD).unwrap(), Sources::default());
     }
 

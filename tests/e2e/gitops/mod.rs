@@ -103,9 +103,10 @@ fn what_is_pushed_is_brought_about_and_changed_nowhere_else() {
     assert_eq!(site.object("agent-1")["metadata"]["commit"], first.as_str(), "it is the same");
     site.write_spec("agent-3.yaml", &changed.replace("agent-1", "agent-3"));
     let third = team.push_all(&site, "Another environment");
+    let secret = site.secret("webhook");
     assert_eq!(tell(&site, hook, "a guess"), "401");
     assert_eq!(source(&site)["commit"]["id"], second.as_str());
-    assert_eq!(tell(&site, hook, &site.secret("webhook")), "202");
+    assert_eq!(tell(&site, hook, &secret), "202");
     site.eventually("what the webhook was about", || {
         (source(&site)["commit"]["id"] == third.as_str()).then_some(())
     });

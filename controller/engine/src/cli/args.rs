@@ -41,7 +41,7 @@ pub enum Verb {
     },
 }
 
-/// The two folders.
+/// Where specs come from, where state lies, and what goes for all of it.
 #[derive(Debug, clap::Args)]
 pub struct Folders {
     /// The folder of specs [default: specs]

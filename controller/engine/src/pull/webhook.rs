@@ -35,6 +35,10 @@ pub fn listen(port: u16) -> Result<std::net::TcpListener, StartError> {
 
 /// Answers until `stop`.
 pub async fn serve(listener: std::net::TcpListener, core: Arc<Core>, stop: CancellationToken) {
+    // Whoever sets a forge up looks for it before anything was sent.
+    if let Err(error) = Secrets::new(&core.config.state).get(SECRET) {
+        tracing::error!(error = chain(&error), "webhooks cannot be checked");
+    }
     let listener = match tokio::net::TcpListener::from_std(listener) {
         Ok(listener) => listener,
         Err(error) => return tracing::error!(%error, "webhooks cannot be heard"),

@@ -253,6 +253,9 @@ pub fn leave(
         }
     }
     let Some(record) = ledger.get(uid) else { return Ok(Left::Gone) };
+    if plan.is_settled() && knows_more(record, object) {
+        core.queue.add(Job::Survey, std::time::Duration::ZERO);
+    }
     let Some(deletion) = &record.deletion else { return Ok(Left::Wanted) };
     // The view may be from before the deletion was asked for.
     if !object.deleting {
@@ -289,6 +292,13 @@ pub fn leave(
         core.queue.add(Job::Survey, std::time::Duration::ZERO);
     }
     Ok(Left::Trashed)
+}
+
+/// Whether the ledger has a resource of which the view says nothing: one that a plan wrote down which was overtaken
+/// by this view, and that has to leave as well. Where the view means to say nothing of it, another look is cheap.
+fn knows_more(record: &ObjectRecord, object: &DesiredObject) -> bool {
+    let told: BTreeSet<String> = object.resources.keys().map(ResourceId::local).collect();
+    record.resources.keys().any(|local| !told.contains(local))
 }
 
 /// Forgets all that was in a server of ours whose data is gone: it went along, whoever it belonged to.

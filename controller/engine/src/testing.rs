@@ -84,8 +84,8 @@ impl Hall {
 
 impl World for Hall {
     async fn observe(&self, _: &Connections, asks: &[Ask<'_>]) -> Observed {
-        let _opened = self.gate.acquire().await;
         self.asked.lock().unwrap().extend(asks.iter().map(|ask| ask.id.to_string()));
+        let _opened = self.gate.acquire().await;
         self.see(asks)
     }
 

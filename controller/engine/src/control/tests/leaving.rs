@@ -1,5 +1,7 @@
 //! `delete`, `undelete` and the trash.
 
+use std::sync::Arc;
+
 use agent_harness_model::api::LogFile;
 use agent_harness_model::id::{ObjectKey, Uid};
 use agent_harness_model::kinds::{Place, database};
@@ -229,6 +231,29 @@ async fn a_successor_gets_neither_logs_nor_secrets() {
     leave("?purge=true").await;
     assert!(!second.exists());
     assert!(fs::list_dir(state.join("logs")).unwrap().is_empty());
+    site.engine.stop().await;
+}
+
+/// A plan of before the purge writes down what it is about to make after the purge's own view was made.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_overtaken_plan_wrote_down_does_not_hold_up_a_purge() {
+    let site = Site::start();
+    site.apply(AGENT).await;
+    site.until("the process", async || site.world.running().len() == 1).await;
+    let _: Deleted = site.ok("DELETE", PATH, b"").await;
+    site.until("the trash", async || !site.is_there(PATH).await).await;
+    let uid = site.trash().await[0].uid.clone();
+    site.world.close().await;
+    let asked = site.world.asked().len();
+    let _: Applied = site.ok("POST", &format!("{PATH}/undelete"), b"").await;
+    site.until("the look for a plan", async || site.world.asked().len() > asked).await;
+    let _: Deleted = site.ok("DELETE", &format!("{PATH}?purge=true"), b"").await;
+    let (key, core) = (ObjectKey::agent("agent-3"), Arc::clone(site.engine.core()));
+    let leaves = async || core.view().object(&key, &uid).is_some_and(|object| object.deleting);
+    site.until("the view of the purge", leaves).await;
+    site.world.open();
+    site.until("its end", async || !site.is_there(PATH).await).await;
+    assert!(site.world.running().is_empty());
     site.engine.stop().await;
 }
 

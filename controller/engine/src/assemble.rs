@@ -8,6 +8,7 @@ use agent_harness_model::admission::{self, Known, Turn};
 use agent_harness_model::desired::{Desired, DesiredObject, Wanted};
 use agent_harness_model::id::{ObjectKey, ObjectKind, ResourceKind, Uid};
 use agent_harness_model::kinds::{AnyTarget, Place};
+use agent_harness_model::plant::{Bug, is_planted};
 use agent_harness_model::resolve::{Facts, Resolution, resolve};
 use agent_harness_model::spec::parse::Document;
 use agent_harness_model::status::holds_data;
@@ -84,7 +85,8 @@ pub fn begin_deletion(
 ) -> Result<(), LedgerError> {
     let own = ledger.get(uid).map(|record| policy_of(ledger, record)).unwrap_or_default();
     let retention = policy::retention(&own, retention);
-    let until = if purge { now } else { now.checked_add(retention).unwrap_or(now) };
+    let at_once = purge || is_planted(Bug::RetentionIsNothing);
+    let until = if at_once { now } else { now.checked_add(retention).unwrap_or(now) };
     ledger.update(uid, |record| match &mut record.deletion {
         Some(deletion) if purge => (deletion.purge, deletion.until) = (true, now),
         Some(_) => {}
@@ -241,6 +243,9 @@ pub fn add_leaving(
     for (local, entry) in &record.resources {
         let id = record.resource_id(local, &entry.place);
         let standing = standing(object, &entry.place, facts, needs);
+        if is_planted(Bug::LeavingIsForgotten) && record.deletion.is_none() {
+            continue;
+        }
         if object.resources.contains_key(&id) || goes_with_its_server(record, &entry.place) {
             continue;
         }

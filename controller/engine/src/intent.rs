@@ -10,6 +10,7 @@ use agent_harness_model::kinds::{
     Action, AnyTarget, Have, Place, Resource, container, database, process, service,
 };
 use agent_harness_model::plan::{Plan, Step, StepId};
+use agent_harness_model::plant::{Bug, is_planted};
 use agent_harness_model::world::{Fate, Observed, Seen};
 use jiff::Timestamp;
 
@@ -112,6 +113,9 @@ pub fn write(
     uid: &Uid,
     plan: &Plan,
 ) -> Result<(), LedgerError> {
+    if is_planted(Bug::IntentIsLate) {
+        return Ok(());
+    }
     ledger.update(uid, |record| {
         for step in &plan.steps {
             let Some(wanted) = desired.wanted(&step.resource) else { continue };

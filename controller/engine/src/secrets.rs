@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
+use agent_harness_model::plant::{Bug, is_planted};
 use agent_harness_model::secret::Secret;
 use agent_harness_providers::fs::{self, FsError};
 
@@ -77,7 +78,8 @@ impl Secrets {
         let value =
             random_hex().map_err(|source| SecretError::Random { name: name.to_owned(), source })?;
         fs::create_dir_all(&self.folder, 0o700).map_err(file)?;
-        fs::write_atomic(self.folder.join(name), &value, 0o600).map_err(file)?;
+        let mode = if is_planted(Bug::SecretsAreOpen) { 0o644 } else { 0o600 };
+        fs::write_atomic(self.folder.join(name), &value, mode).map_err(file)?;
         Ok(Secret::new(value))
     }
 }
@@ -91,7 +93,7 @@ fn close(path: &Path, name: &str) {
         _ => return,
     };
     let of_others = mode & 0o077;
-    if of_others == 0 {
+    if of_others == 0 || is_planted(Bug::SecretsAreOpen) {
         return;
     }
     match fs::set_mode(path, mode & 0o700) {

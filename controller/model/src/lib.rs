@@ -13,6 +13,7 @@ pub mod id;
 pub mod kinds;
 pub mod layout;
 pub mod plan;
+pub mod plant;
 pub mod postgres;
 pub mod resolve;
 pub mod secret;
@@ -23,6 +24,5 @@ pub mod template;
 pub mod validate;
 pub mod verify;
 pub mod words;
-
 pub mod world;
 pub mod yaml;

@@ -1,18 +1,18 @@
 //! Reconciles in memory: the engine's stages without its clocks, files and threads.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use agent_harness_engine::assemble::{add_leaving, moved, note_moved};
 use agent_harness_engine::ledger::{Deletion, Entry, ObjectRecord, Origin};
 use agent_harness_model::desired::Desired;
 use agent_harness_model::id::{ObjectKey, ResourceId, Uid};
 use agent_harness_model::kinds::AnyTarget;
-use agent_harness_model::plan::{Plan, plan};
+use agent_harness_model::plan::{Plan, Step, StepId, plan};
 use agent_harness_model::resolve::{Facts, Need, resolve};
 use agent_harness_model::secret::Secret;
 use agent_harness_model::spec::parse::{Document, parse};
 use agent_harness_model::validate::settle;
-use agent_harness_model::world::{Ask, Observed, Record, Seen};
+use agent_harness_model::world::{Ask, Class, Observed, Record, Seen};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::fake::{FakeWorld, real};
@@ -40,6 +40,19 @@ pub enum Crash {
     Before(usize),
     /// It is killed after the step with this index, before anything is remembered of it.
     After(usize),
+    /// It goes on; the step with this index fails.
+    Fails(usize),
+    /// It goes on; the step with this index is carried out, and its answer is lost.
+    Lost(usize),
+}
+
+/// Which of the steps that may begin goes first. The engine lets all of them go at the same time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// The first one of the plan.
+    AsPlanned,
+    /// The last one.
+    LastFirst,
 }
 
 impl Driver {
@@ -156,29 +169,60 @@ impl Driver {
         plan(&desired, &observed)
     }
 
-    /// One reconcile of everything. A step that fails blocks those that depend on it.
+    /// One reconcile of everything, a step at a time in the order of the plan.
     pub fn reconcile(&mut self, crash: Crash) -> Plan {
+        self.reconcile_in(Order::AsPlanned, crash).0
+    }
+
+    /// One reconcile of everything, a step at a time. A step that fails blocks those that depend on it. Beside the plan,
+    /// the steps that the world refused, and why.
+    pub fn reconcile_in(&mut self, order: Order, crash: Crash) -> (Plan, Vec<String>) {
         let desired = self.desired();
         let observed = self.look(&desired);
         let plan = plan(&desired, &observed);
         self.intend(&desired, &plan);
-        let mut unwell = std::collections::BTreeSet::new();
-        for (index, step) in plan.steps.iter().enumerate() {
+        let (mut well, mut unwell) = (BTreeSet::new(), BTreeSet::new());
+        let mut refused = Vec::new();
+        for index in 0..plan.steps.len() {
             if crash == Crash::Before(index) {
-                return plan;
+                return (plan, refused);
             }
+            let ended = |id: &StepId| well.contains(id) || unwell.contains(id);
+            let mut open = plan.steps.iter().filter(|step| !ended(&step.id));
+            let may_begin = |step: &&Step| step.after.iter().all(ended);
+            let next = match order {
+                Order::AsPlanned => open.find(may_begin),
+                Order::LastFirst => open.rfind(may_begin),
+            };
+            // Without one, the plan waits for itself.
+            let Some(step) = next else {
+                refused.push(format!("the plan waits for itself:\n{plan}"));
+                return (plan, refused);
+            };
             let blocked = step.after.iter().any(|id| unwell.contains(id));
-            if blocked || self.world.apply(step).is_err() {
+            if blocked || crash == Crash::Fails(index) {
+                unwell.insert(step.id);
+                continue;
+            }
+            let done = self.world.apply(step);
+            // Another object's server that is made anew at this moment is waited for.
+            if let Err(error) = &done
+                && error.class != Class::Transient
+            {
+                refused.push(format!("{} {}: {error:?}\n{plan}", step.id, step.resource));
+            }
+            if done.is_err() || crash == Crash::Lost(index) {
                 unwell.insert(step.id);
                 continue;
             }
             if crash == Crash::After(index) {
-                return plan;
+                return (plan, refused);
             }
+            well.insert(step.id);
             self.remember(&desired, &step.resource);
         }
         self.forget(&desired);
-        plan
+        (plan, refused)
     }
 
     /// Writes down what is about to be done.

@@ -34,6 +34,8 @@ pub struct FakeWorld {
     things: BTreeMap<String, Thing>,
     /// Backends that cannot be seen now: `postgres`, `objectStore`.
     pub down: BTreeSet<String>,
+    /// How often something was started that ran already.
+    pub doubled: usize,
 }
 
 /// A thing outside, and whose mark it carries.

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "test support fails loudly")]
 
+pub mod campaign;
 pub mod driver;
 pub mod fake;
 pub mod specs;

@@ -1,7 +1,9 @@
 //! Each law is one of the promises of the design.
 
 use agent_harness_model::kinds::Reversibility;
-use agent_harness_model::plan::plan;
+use agent_harness_model::plan::plan as plan_all;
+use agent_harness_model::plant::{Bug, plant};
+use agent_harness_testkit::campaign::{Tally, walk};
 use agent_harness_testkit::driver::{Crash, Driver};
 use agent_harness_testkit::specs::{Agent, Specs, specs};
 use proptest::prelude::*;
@@ -92,7 +94,7 @@ proptest! {
         driver.wish(&next);
         let desired = driver.desired();
         let observed = driver.look(&desired);
-        for step in plan(&desired, &observed).steps {
+        for step in plan_all(&desired, &observed).steps {
             let seen = matches!(observed.get(&step.resource), agent_harness_model::world::Seen::Known(_));
             prop_assert!(seen, "{} is done blindly", step.resource);
         }
@@ -193,5 +195,49 @@ fn an_alias_of_the_repository_moves_nothing() {
         assert_eq!(driver.plan().to_string(), "");
         assert_eq!(driver.settle(), Ok(0));
         assert_eq!(driver.world, before);
+    }
+}
+
+/// Random walks with faults: 100,000 transitions, or as many as `HARNESS_TRANSITIONS` says, from the seed `HARNESS_SEED`.
+#[test]
+fn no_walk_loses_doubles_or_leaves_anything() {
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let transitions = number("HARNESS_TRANSITIONS").map_or(100_000, |many| many as usize);
+    let seed = number("HARNESS_SEED").unwrap_or(0);
+    // Two halves at a time, of seeds that are even and odd.
+    let halves = std::thread::scope(|scope| {
+        let half = |first: u64| {
+            scope.spawn(move || {
+                let mut tally = Tally::default();
+                walk((first..).step_by(2), transitions / 2, &mut tally);
+                tally
+            })
+        };
+        [half(seed), half(seed + 1)].map(|half| half.join().unwrap())
+    });
+    let [mut tally, other] = halves;
+    tally.add(other);
+    println!("the pure core, from seed {seed}\n{tally}");
+    assert_eq!(tally.bad(), 0, "{tally:?}");
+}
+
+/// The walks see the bugs that are planted in the pure core.
+#[test]
+fn a_planted_bug_is_found() {
+    let planted = [
+        Bug::UnknownIsGone,
+        Bug::TrashIsGone,
+        Bug::OrderIsLost,
+        Bug::EditIsMissed,
+        Bug::StartsTwice,
+        Bug::LeavingIsForgotten,
+    ];
+    for bug in planted {
+        let mut tally = Tally::default();
+        plant(Some(bug));
+        walk(0.., 10_000, &mut tally);
+        plant(None);
+        println!("{bug:?}: found after {} transitions", tally.transitions);
+        assert!(tally.bad() > 0, "nobody saw {bug:?}");
     }
 }

@@ -107,7 +107,7 @@ fn left(site: &Site, uid: &str) -> Vec<String> {
             .map(|entry| entry.file_name().to_string_lossy().into_owned())
             .filter(|name| name.contains(short)),
     );
-    left.extend(secrets(site, uid).into_keys());
+    left.extend(secrets(site, 2, uid).into_keys());
     let records = fs::read_dir(site.state().join("ledger")).unwrap().flatten();
     left.extend(
         records

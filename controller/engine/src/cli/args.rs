@@ -9,6 +9,7 @@ use agent_harness_model::spec::Duration;
 use agent_harness_providers::fs;
 use agent_harness_providers::process::CgroupSetting;
 use clap::{Parser, Subcommand};
+use jiff::SignedDuration;
 
 use super::config;
 use crate::core::Config;
@@ -75,6 +76,9 @@ pub struct Folders {
     /// By which control groups processes are held; `none` stands for process groups. `ctl info` shows what came of it
     #[arg(long, value_name = "WHICH", env = "HARNESS_CGROUPS", default_value = "auto")]
     pub cgroups: Cgroups,
+    /// How long a spec has to be away before its object leaves: an editor may only be writing it anew
+    #[arg(long, value_name = "TIME", env = "HARNESS_GRACE", default_value = "3s")]
+    pub grace: Duration,
     /// How many commands of `ctl verify` run at the same time, over all agents; the others wait [default: the processors]
     #[arg(long, value_name = "N", env = "HARNESS_JOBS", value_parser = clap::value_parser!(u16).range(1..))]
     pub jobs: Option<u16>,
@@ -189,8 +193,9 @@ impl Folders {
         let config = Config::new(specs, state).map_err(|error| super::say::failed(&error))?;
         let jobs = self.jobs.map_or(config.jobs, usize::from);
         let (adopt, cgroups) = (self.adopt, self.cgroups.into());
+        let grace = SignedDuration::try_from(self.grace.0).unwrap_or(config.grace);
         let webhook = self.webhook.or(written.webhook);
-        Ok(Config { adopt, cgroups, jobs, sources, folders, webhook, ..config })
+        Ok(Config { adopt, cgroups, grace, jobs, sources, folders, webhook, ..config })
     }
 }
 

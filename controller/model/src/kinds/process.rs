@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::command::Command;
 pub use super::limits::{Budget, Limits};
 use super::{End, Exit, Kind, Need, Readiness, Reversibility, Target, Verdict};
+use crate::plant::{Bug, is_planted};
 
 /// The kind.
 #[derive(Debug)]
@@ -241,7 +242,7 @@ impl Kind for Process {
                 Target::Present(want),
                 Some(Observed::Running { fingerprint, ready, hopeless, changed, .. }),
             ) => {
-                if *fingerprint != want.fingerprint {
+                if *fingerprint != want.fingerprint && !is_planted(Bug::EditIsMissed) {
                     Verdict::one(Action::Respawn(Arc::clone(want)), CHANGED)
                 } else if let Some(file) = changed {
                     Verdict::one(Action::Respawn(Arc::clone(want)), format!("{file} has changed"))
@@ -250,6 +251,9 @@ impl Kind for Process {
                 } else {
                     match ready {
                         Readiness::Ready => Verdict::Settled,
+                        Readiness::NotReady(_) if is_planted(Bug::StartsTwice) => {
+                            Verdict::one(Action::Start(Arc::clone(want)), "is not ready")
+                        }
                         Readiness::NotReady(why) => Verdict::Wait(format!("is not ready: {why}")),
                     }
                 }

@@ -8,6 +8,7 @@ use crate::id::{ResourceId, ResourceKind};
 use crate::kinds::{
     Action, AnyTarget, Have, Need, Place, Verdict, bucket, database, diff, process, setup, worktree,
 };
+use crate::plant::{Bug, is_planted};
 use crate::world::{Observed, Seen};
 
 /// Plans one object.
@@ -79,9 +80,13 @@ impl<'a> Builder<'a> {
     fn visit(&mut self, id: &'a ResourceId, wanted: &'a Wanted) {
         let have = match self.have.get(id) {
             Seen::Known(have) => have,
+            Seen::Unknown(_) if is_planted(Bug::UnknownIsGone) => None,
             Seen::Unknown(why) => return self.hold(id, Hold::Unknown(why)),
         };
-        let target = exchange::target(self.object, wanted, have);
+        let target = match exchange::target(self.object, wanted, have) {
+            AnyTarget::Trashed if is_planted(Bug::TrashIsGone) => &AnyTarget::Gone,
+            target => target,
+        };
         let verdict = match (diff(target, &wanted.place, have), self.renewal(id, wanted, have)) {
             (Verdict::Settled, Some(run)) => run,
             (verdict, _) => verdict,
@@ -152,6 +157,7 @@ impl<'a> Builder<'a> {
         after: Vec<StepId>,
     ) -> StepId {
         let step = self.plan.steps.len() + 1;
+        let after = if is_planted(Bug::OrderIsLost) { Vec::new() } else { after };
         self.plan.steps.push(Step { id: step, resource: id.clone(), action, cause, after });
         self.steps_of.entry(id).or_default().push(step);
         step

@@ -35,6 +35,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use agent_harness_model::id::{Mark, ResourceId};
 use agent_harness_model::kinds::worktree::{Action, Desired, Place};
 use agent_harness_model::kinds::{self, Have, Resource};
+use agent_harness_model::plant::{Bug, is_planted};
 use agent_harness_model::world::{ApplyError, Ask, Class, Observed, Seen};
 
 pub use error::GitError;
@@ -143,7 +144,12 @@ impl GitProvider {
             Action::Note(want) => asked::note(&work, &work.found()?.entry.admin, want),
             Action::Exclude(want) => work.exclude(want),
             Action::Restore(_) => shelve::restore(&work, work.found()?),
-            Action::Trash(_) => shelve::trash(&work),
+            Action::Trash(_) => {
+                if is_planted(Bug::TreeIsCleaned) {
+                    cli::Git::found_from(&work.spots.live).run(&["clean", "-dffxq"])?;
+                }
+                shelve::trash(&work)
+            }
             Action::Purge(_) => purge::purge(&work),
         }
     }

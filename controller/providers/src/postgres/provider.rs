@@ -10,6 +10,7 @@ use agent_harness_model::kinds::template::BuildStep;
 use agent_harness_model::kinds::{
     Action, Have, Place, Resource, database as databases, template as templates,
 };
+use agent_harness_model::plant::{Bug, is_planted};
 use agent_harness_model::secret::Text;
 use agent_harness_model::world::{ApplyError, Ask, Class, Observed, Seen};
 use futures_util::future::join_all;
@@ -99,6 +100,9 @@ impl PostgresProvider {
             }
             databases::Action::RepairRole(want) => database::repair(server, mark, want).await,
             databases::Action::SetAside(want) => aside::set_aside(server, mark, want).await,
+            databases::Action::Trash(place) if is_planted(Bug::TrashIsDropped) => {
+                database::purge(server, mark, place).await
+            }
             databases::Action::Trash(place) => database::trash(server, mark, place).await,
             databases::Action::Restore(want) => database::restore(server, mark, want).await,
             databases::Action::Purge(place) => database::purge(server, mark, place).await,

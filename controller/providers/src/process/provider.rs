@@ -8,6 +8,7 @@ use std::time::Duration;
 use agent_harness_model::id::{Mark, ResourceId};
 use agent_harness_model::kinds::process::{Action, Desired, Observed, Place};
 use agent_harness_model::kinds::{self, Have, Readiness, Resource};
+use agent_harness_model::plant::{Bug, is_planted};
 use agent_harness_model::world::{self, ApplyError, Ask, Class, Seen};
 use agent_harness_shim::{logs, signals, timestamp};
 use rustix::process::Signal;
@@ -214,6 +215,9 @@ impl ProcessProvider {
             Some(Resource::Process(want)) => Some(want.as_ref()),
             _ => None,
         };
+        if ask.want.is_none() && is_planted(Bug::LeaversAreOverlooked) {
+            return Seen::Known(None);
+        }
         let process = found.and_then(|found| found.as_ref().ok());
         let seen = match found {
             None => None,

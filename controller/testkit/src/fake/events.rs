@@ -59,6 +59,11 @@ impl FakeWorld {
             }
             _ => {
                 self.things.remove(name);
+                // Its files are in it.
+                if let Some(folder) = name.strip_prefix("worktree:") {
+                    let inside = format!("file:{folder}/");
+                    self.things.retain(|name, _| !name.starts_with(&inside));
+                }
             }
         }
     }

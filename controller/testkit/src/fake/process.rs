@@ -16,6 +16,10 @@ impl FakeWorld {
     ) -> Result<(), ApplyError> {
         match action {
             process::Action::Start(want) | process::Action::Respawn(want) => {
+                let place = Place::Process(want.place.clone());
+                let before = self.things.get(&name(&place, id)).map(|thing| &thing.have);
+                let runs = matches!(before, Some(Have::Process(process::Observed::Running { .. })));
+                self.doubled += usize::from(runs && matches!(action, process::Action::Start(_)));
                 let ready = if want.ready.is_some() {
                     Readiness::NotReady("starts".into())
                 } else {

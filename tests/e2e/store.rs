@@ -39,6 +39,11 @@ impl Store {
         self.runtime.block_on(self.client.create_bucket().bucket(bucket).send()).is_ok()
     }
 
+    /// Makes a bucket.
+    pub fn create(&self, bucket: &str) {
+        assert!(self.makes(bucket), "{bucket}");
+    }
+
     /// The names of all buckets that the key may see.
     pub fn buckets(&self) -> Vec<String> {
         let list = self.runtime.block_on(self.client.list_buckets().send()).unwrap();

@@ -68,10 +68,10 @@ fn seen(site: &Site) -> BTreeMap<u32, Vec<Seen>> {
 }
 
 /// Numbers that look random, the same ones for the same seed.
-struct Dice(u64);
+pub struct Dice(pub u64);
 
 impl Dice {
-    fn below(&mut self, most: u64) -> u64 {
+    pub fn below(&mut self, most: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;

@@ -181,7 +181,7 @@ impl<W: World> Converger<W> {
             fates = by_resource(&plan, &withheld);
         }
         publish::warnings(core, key, world.warnings(key)); //                                   (I/O)
-        publish::kept_aside(core, key, world.kept_aside(key)); //                               (I/O)
+        publish::notices(core, key, world.notices(key)); //                                     (I/O)
         core.retries().forget_settled(key, uid, &plan);
         let futile = core.retries().futile(&done, &fates, &plan, Instant::now(), jitter());
         fates.extend(futile);

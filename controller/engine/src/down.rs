@@ -12,7 +12,7 @@ use agent_harness_model::kinds::{AnyTarget, Place};
 use jiff::Timestamp;
 use tokio::task::JoinSet;
 
-use crate::assemble::begin_deletion;
+use crate::assemble::{begin_deletion, policy_of};
 use crate::converge::Converger;
 use crate::core::Core;
 use crate::facts::chain;
@@ -41,6 +41,13 @@ pub enum DownError {
     /// A status file could not be removed.
     #[error(transparent)]
     Status(#[from] StatusError),
+    /// Nothing was done: specs say that these are not to go.
+    #[error(
+        "nothing was ended: {} {} protected; take `deletion: {{protect: true}}` out of the spec, or of its Stack's, first",
+        .0.join(", "),
+        if .0.len() == 1 { "is" } else { "are" }
+    )]
+    Protected(Vec<String>),
     /// Something is still there.
     #[error("not everything ended: {}", .0.join("; "))]
     Left(Vec<String>),
@@ -51,6 +58,9 @@ pub async fn down<W: World>(converger: &Arc<Converger<W>>, purge: bool) -> Resul
     const ORDER: [ObjectKind; 3] = [ObjectKind::Agent, ObjectKind::Stack, ObjectKind::Infra];
     let core = &converger.core;
     let _alone = core.down_turn().await;
+    if purge {
+        refuse_protected(core)?;
+    }
     core.drain().await;
     if purge {
         // All of it before anything is done: whoever is cut off here goes on with it at the next start.
@@ -77,6 +87,15 @@ pub async fn down<W: World>(converger: &Arc<Converger<W>>, purge: bool) -> Resul
         leftovers::clear(&core.config.state);
     }
     Ok(())
+}
+
+/// By the specs that were accepted last. What has left already is in the trash, and not protected any more.
+fn refuse_protected(core: &Core) -> Result<(), DownError> {
+    let ledger = core.ledger();
+    let live = ledger.records().filter(|record| record.deletion.is_none());
+    let protected = live.filter(|record| policy_of(&ledger, record).is_protected());
+    let protected: Vec<String> = protected.map(|record| record.key.to_string()).collect();
+    if protected.is_empty() { Ok(()) } else { Err(DownError::Protected(protected)) }
 }
 
 fn uids(core: &Core, kind: ObjectKind) -> Vec<(ObjectKey, Uid)> {

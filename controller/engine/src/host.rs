@@ -259,15 +259,18 @@ impl World for Host {
             .collect()
     }
 
-    fn kept_aside(&self, owner: &ObjectKey) -> Vec<String> {
+    fn notices(&self, owner: &ObjectKey) -> Vec<(&'static str, String)> {
         let kept = self.providers.files.take_kept(owner).into_iter();
         let say = |(id, path): (ResourceId, PathBuf)| {
             let (id, path) = (id.local(), path.display());
-            format!(
+            let message = format!(
                 "{id} was edited by somebody else: that is in {path} now, and the wanted one in its place"
-            )
+            );
+            ("KeptAside", message)
         };
-        kept.map(say).collect()
+        let old = self.providers.trees.take_old(owner).into_iter();
+        let old = old.map(|(id, old)| ("OldBranch", format!("{} {old}", id.local())));
+        kept.map(say).chain(old).collect()
     }
 
     fn live(&self) -> Option<Live> {

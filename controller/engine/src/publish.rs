@@ -86,11 +86,11 @@ pub fn warnings(core: &Core, key: &ObjectKey, warnings: Vec<String>) {
     }
 }
 
-/// Tells of what of somebody else's was moved aside, each time.
-pub fn kept_aside(core: &Core, key: &ObjectKey, kept: Vec<String>) {
-    for message in kept {
+/// Tells of what steps met that a person should know of, each time.
+pub fn notices(core: &Core, key: &ObjectKey, notices: Vec<(&'static str, String)>) {
+    for (reason, message) in notices {
         tracing::warn!(object = %key, "{message}");
-        core.event(key, Severity::Warning, "KeptAside", message);
+        core.event(key, Severity::Warning, reason, message);
     }
 }
 

@@ -64,8 +64,8 @@ pub trait World: Send + Sync + 'static {
         Vec::new()
     }
 
-    /// What of somebody else's was moved aside since the last time that this was asked: one sentence each.
-    fn kept_aside(&self, owner: &ObjectKey) -> Vec<String> {
+    /// What steps met that a person should know of, since the last time that this was asked: a word for it, and a sentence.
+    fn notices(&self, owner: &ObjectKey) -> Vec<(&'static str, String)> {
         let _ = owner;
         Vec::new()
     }

@@ -12,7 +12,7 @@ use super::super::host::running as processes_of_the_host;
 use super::MOST;
 use super::trial::{Running, Trial};
 use super::world::{all_lives, running, settled, trash};
-use super::wrote;
+use super::wrote::Words;
 
 /// What nobody may notice anything of.
 type Bystanders = (Vec<(String, u32, String)>, [u32; 2], String);
@@ -75,25 +75,25 @@ pub fn go(
             struck.insert(operation);
         }
     };
-    wrote::write(&trial.site, 2);
+    Words::ALL.write(&trial.site, 2);
     if open.contains("delete") || open.contains("undelete") {
         trial.kill();
         trial.site.remove_spec("agent-2.yaml");
         note("delete", leaves(trial, fault));
         assert!(trial.site.processes(2).is_empty(), "{fault}: processes were left behind");
-        wrote::is_kept(&trial.site, 2, &round.life, trial.tally);
+        Words::ALL.are_kept(&trial.site, 2, &round.life, trial.tally);
         trial.kill();
         note("undelete", is_called_back(trial, fault));
         assert_eq!(uid(&trial.site), round.life, "{fault}: what is called back is what left");
-        wrote::is_there(&trial.site, 2, trial.tally);
+        Words::ALL.are_there(&trial.site, 2, trial.tally);
         assert_eq!(all_lives(&trial.site, 2), [round.lives; 4], "{fault}");
     }
     if open.contains("change") {
         note("change", changes(trial, round, fault));
-        wrote::is_there(&trial.site, 2, trial.tally);
+        Words::ALL.are_there(&trial.site, 2, trial.tally);
     }
     trial.site.ctl_ok(&["delete", "2", "--wait"]);
-    wrote::is_kept(&trial.site, 2, &round.life, trial.tally);
+    Words::ALL.are_kept(&trial.site, 2, &round.life, trial.tally);
     let trash = trash(&trial.site, 2, &round.life);
     let went_through = open.iter().copied().filter(|it| *it != "create").collect();
     let kept = round.kept.entry(went_through).or_insert_with(|| trash.clone());

@@ -9,18 +9,23 @@ mod back;
 mod boundaries;
 mod database;
 mod first;
+mod paths;
 mod planted;
 mod tally;
 mod trial;
 mod world;
 mod wrote;
 
+use paths::Path;
 use tally::Tally;
 use trial::{KILL, Trial};
 use world::{databases, secrets, trees};
 
 /// More boundaries than an agent has steps.
 const MOST: usize = 60;
+
+/// How many random paths are gone each time.
+const PATHS: u64 = 5;
 
 #[test]
 fn killed_at_every_boundary_it_ends_in_the_same_world() {
@@ -35,6 +40,25 @@ fn a_step_that_fails_or_whose_answer_is_lost_ends_in_the_same_world() {
 #[test]
 fn a_step_that_never_answers_holds_nobody_else_up_and_ends_in_the_same_world() {
     at_every_boundary("hang");
+}
+
+/// As many paths as `HARNESS_PATHS` says, from the seed `HARNESS_SEED`: a night of it is one command.
+#[test]
+fn whatever_the_path_it_ends_as_the_last_specs_say() {
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let seed = number("HARNESS_SEED").unwrap_or_else(|| u64::from(std::process::id()) << 20);
+    println!("seed {seed}; the same paths: HARNESS_SEED={seed}");
+    let mut tally = Tally::default();
+    let mut trial = Trial::new(&mut tally, None);
+    let mut path = Path::new(&mut trial, seed);
+    for number in 0..number("HARNESS_PATHS").unwrap_or(PATHS) {
+        println!("path {number} of seed {seed}");
+        path.go();
+    }
+    drop(path);
+    drop(trial);
+    println!("random paths from seed {seed}\n{tally}");
+    tally.assert_clean();
 }
 
 #[test]

@@ -44,6 +44,12 @@ pub fn settled(site: &Site, agent: u16) -> (String, Vec<String>) {
     let admin = site.admin();
     let summary = || admin.objects(&name).contains_key("summary.json").then_some(());
     site.eventually("the worker's summary", summary);
+    look(site, agent)
+}
+
+/// What there is for an agent now, after the identity of this life of it.
+pub fn look(site: &Site, agent: u16) -> (String, Vec<String>) {
+    let name = format!("agent-{agent}");
     let object = site.object(&name);
     let uid = object["metadata"]["uid"].as_str().unwrap().to_owned();
     let words = same(&world(site, agent, &object), &uid);
@@ -131,8 +137,8 @@ pub fn secrets(site: &Site, agent: u16, uid: &str) -> BTreeMap<String, String> {
     use std::os::unix::fs::PermissionsExt as _;
 
     let files = fs::read_dir(site.state().join("secrets")).unwrap().flatten();
-    let short = format!("agent-{agent}-{}", &uid[uid.len() - 8..]);
-    let of = |it: &fs::DirEntry| it.file_name().to_string_lossy().contains(&short);
+    let of_life = format!("agent-{agent}-{}", &uid[uid.len() - 8..]);
+    let of = |it: &fs::DirEntry| it.file_name().to_string_lossy().contains(&of_life);
     files
         .filter(of)
         .map(|file| {

@@ -8,36 +8,40 @@ use agent_harness_model::kinds::worktree::{Checkout, Desired};
 use super::cli::Git;
 use super::error::GitError;
 use super::observe::{head, obstacle};
+use super::old::{OldBranch, old};
 use super::repo::link;
 use super::shelve;
 use super::spot::{Found, Spot, State, anchor, clear_way, point, relocate};
 use super::{Work, asked, stale};
 use crate::fs;
 
-/// Adds the worktree, or completes an add that was cut. There already: Ok.
-pub fn add(work: &Work<'_>, want: &Desired) -> Result<(), GitError> {
+/// Adds the worktree, or completes an add that was cut. There already: Ok. The branch, where it was there before a new one.
+pub fn add(work: &Work<'_>, want: &Desired) -> Result<Option<OldBranch>, GitError> {
     let entries = work.repo.entries()?;
     let Some(mut found) = work.find(&entries)? else {
         obstacle(&work.repo, &entries, &work.spots, want, &work.mark)?;
+        let old = old(&work.repo, want)?;
         fresh(work, want)?;
-        return finish(work, want);
+        finish(work, want)?;
+        return Ok(old);
     };
     // Never without an entry of ours, with which it goes again.
     work.exclude(want)?;
     match found.state() {
-        State::Live => Ok(()),
-        State::Moving | State::Trashed => shelve::restore(work, found),
+        State::Live => {}
+        State::Moving | State::Trashed => shelve::restore(work, found)?,
         State::Missing if found.pointed == Spot::Live && found.actual == Some(Spot::New) => {
-            finish(work, want)
+            finish(work, want)?;
         }
-        State::Missing if !found.is_nobodys() => revive(work, &mut found),
+        State::Missing if !found.is_nobodys() => revive(work, &mut found)?,
         State::Missing => {
             super::purge::discard(work, &mut found)?;
             obstacle(&work.repo, &work.repo.entries()?, &work.spots, want, &work.mark)?;
             fresh(work, want)?;
-            finish(work, want)
+            finish(work, want)?;
         }
     }
+    Ok(None)
 }
 
 fn fresh(work: &Work<'_>, want: &Desired) -> Result<(), GitError> {

@@ -18,6 +18,7 @@ pub mod identity;
 mod lock;
 mod observe;
 pub(crate) mod occupants;
+mod old;
 mod purge;
 pub mod receipt;
 pub(crate) mod repo;
@@ -29,16 +30,17 @@ mod switch;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use agent_harness_model::id::{Mark, ResourceId};
+use agent_harness_model::id::{Mark, ObjectKey, ResourceId};
 use agent_harness_model::kinds::worktree::{Action, Desired, Place};
 use agent_harness_model::kinds::{self, Have, Resource};
 use agent_harness_model::plant::{Bug, is_planted};
 use agent_harness_model::world::{ApplyError, Ask, Class, Observed, Seen};
 
 pub use error::GitError;
+pub use old::OldBranch;
 
 use crate::provider::{Context, Provider, wrong_kind};
 use exclude::Section;
@@ -52,6 +54,7 @@ use spot::{Found, Spots, find};
 pub struct GitProvider {
     locks: Arc<RepoLocks>,
     cuts: Arc<Cuts>,
+    old: Arc<Mutex<Vec<(ResourceId, OldBranch)>>>,
 }
 
 /// Where a test ends an action, as a crash would: before the n-th change of anything.
@@ -122,7 +125,16 @@ impl GitProvider {
         self.cuts.0.store(count.unwrap_or(usize::MAX), Ordering::Relaxed);
     }
 
-    fn act(&self, mark: Mark, action: &Action) -> Result<(), GitError> {
+    /// The branches that were there before the worktrees which an object got since the last time that this was asked.
+    pub fn take_old(&self, owner: &ObjectKey) -> Vec<(ResourceId, OldBranch)> {
+        self.lock_old().extract_if(.., |(id, _)| id.owner == *owner).collect()
+    }
+
+    fn lock_old(&self) -> MutexGuard<'_, Vec<(ResourceId, OldBranch)>> {
+        self.old.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn act(&self, id: &ResourceId, mark: Mark, action: &Action) -> Result<(), GitError> {
         let place = match action {
             Action::Add(want)
             | Action::Switch(want)
@@ -139,7 +151,11 @@ impl GitProvider {
         // What an earlier purge left that was cut.
         purge::sweep(&work)?;
         match action {
-            Action::Add(want) => add::add(&work, want),
+            Action::Add(want) => {
+                let old = add::add(&work, want)?;
+                self.lock_old().extend(old.map(|old| (id.clone(), old)));
+                Ok(())
+            }
             Action::Switch(want) => switch::switch(&work, want),
             Action::Note(want) => asked::note(&work, &work.found()?.entry.admin, want),
             Action::Exclude(want) => work.exclude(want),
@@ -201,8 +217,9 @@ impl Provider for GitProvider {
             return Err(wrong_kind(resource, action));
         };
         let (provider, mark, action) = (self.clone(), cx.mark(resource), action.clone());
+        let id = resource.clone();
         // On a thread of its own, and to its end also when nobody waits for it any more.
-        match tokio::task::spawn_blocking(move || provider.act(mark, &action)).await {
+        match tokio::task::spawn_blocking(move || provider.act(&id, mark, &action)).await {
             Ok(done) => done.map_err(ApplyError::from),
             Err(error) => Err(ApplyError {
                 class: Class::Indeterminate,

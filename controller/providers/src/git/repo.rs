@@ -104,6 +104,16 @@ impl Repo {
         Ok(commit.id().to_string())
     }
 
+    /// How many commits one has that the other has not, the other way round, and the second at which the first was made.
+    pub fn distance(&self, one: &str, other: &str) -> Result<(usize, usize, i64), GitError> {
+        let look = || {
+            let (one, other) = (git2::Oid::from_str(one)?, git2::Oid::from_str(other)?);
+            let (ahead, behind) = self.git.graph_ahead_behind(one, other)?;
+            Ok((ahead, behind, self.git.find_commit(one)?.time().seconds()))
+        };
+        look().map_err(GitError::lib("compare a branch with its base", &self.path))
+    }
+
     /// Where a branch is checked out, or held by an unfinished rebase or bisect, but in `except`.
     pub fn holder(&self, branch: &str, except: Option<&Path>) -> Result<Option<PathBuf>, GitError> {
         let bare = self.git.config().and_then(|config| config.get_bool("core.bare"));

@@ -99,6 +99,12 @@ impl Fixture {
         self.provider.apply(&self.context(), &agent.id, &kinds::Action::Worktree(action)).await
     }
 
+    /// The branches that were there before, as they are told of.
+    pub fn old(&self, agent: &Agent) -> Vec<String> {
+        let old = self.provider.take_old(&agent.id.owner);
+        old.into_iter().map(|(_, old)| old.to_string()).collect()
+    }
+
     pub async fn verdict(&self, agent: &Agent, target: &Target<Desired>) -> Verdict<Action> {
         let wanted = matches!(target, Target::Present(_));
         match self.see(agent, wanted).await {

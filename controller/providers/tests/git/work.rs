@@ -9,6 +9,27 @@ use agent_harness_providers::git::facts;
 use super::fixture::{Fixture, git, make_repo, snapshot, write};
 use agent_harness_model::world::Class;
 
+/// Of an agent of the same name that left, as a rule: it is gone on from, and never silently.
+#[tokio::test]
+async fn a_branch_that_was_there_before_is_told_of() {
+    let world = Fixture::new();
+    let agent = world.agent("agent-1");
+    world.up(&agent).await;
+    assert!(world.old(&agent).is_empty(), "it is its own");
+    write(agent.path(), "a.txt", "agent\n");
+    git(agent.path(), &["commit", "-qam", "Mine"]);
+    world.drive(&agent, Target::Trashed).await;
+    world.drive(&agent, Target::Gone).await;
+    write(&world.repo, "a.txt", "main\n");
+    git(&world.repo, &["commit", "-qam", "main moves"]);
+    world.up(&agent).await;
+    let told = world.old(&agent);
+    let expected = "goes on with the branch agent/agent-1, which was there before: 1 ahead of main and 1 behind \
+                    it, the last commit of 20";
+    assert!(told[0].starts_with(expected), "{told:?}");
+    assert!(world.old(&agent).is_empty(), "told once");
+}
+
 #[tokio::test]
 async fn a_new_branch_begins_at_the_base_and_generated_files_stay_out_of_sight() {
     let world = Fixture::new();

@@ -305,6 +305,24 @@ async fn a_purge_of_everything_leaves_what_names_the_folder_and_what_a_person_wr
     assert_eq!(crate::leftovers::kept(&state), mine);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_purge_of_everything_asks_about_who_is_protected() {
+    let site = Site::start();
+    site.apply(&AGENT.replace("{stack: s}", "{stack: s, deletion: {protect: true}}")).await;
+    site.until("the process", async || site.world.running().len() == 1).await;
+    let error = site.engine.down(true).await.unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "nothing was ended: agent/agent-3 is protected; take `deletion: {protect: true}` out of the spec, or of its \
+         Stack's, first"
+    );
+    assert_eq!(site.world.running().len(), 1);
+    site.apply(AGENT).await;
+    site.engine.down(true).await.unwrap();
+    assert!(site.world.running().is_empty());
+    site.engine.stop().await;
+}
+
 /// Two of one name in the trash: which of them is meant is said by its uid.
 #[tokio::test(flavor = "multi_thread")]
 async fn each_incarnation_in_the_trash_can_be_named() {

@@ -43,6 +43,7 @@ fn main() {
     site.ready("agent-1");
     site.ready("agent-2");
     apply_to_ready(&site);
+    undelete(&site);
     edit_to_action(&site);
     no_op(&site);
     idle(&site);
@@ -140,6 +141,22 @@ fn apply_to_ready(site: &Site) {
         &format!("{} = {ratio:.2} ×", ms(whole)),
         "≤ 1.5 ×",
     );
+}
+
+/// From `ctl undelete` to Ready, beside the slowest process alone.
+fn undelete(site: &Site) {
+    let (mut whole, mut boots) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        site.ctl_ok(&["delete", "2", "--wait"]);
+        boots.push(boot(site, "api", "/api/v1/health").max(boot(site, "frontend", "/")));
+        whole.push(time(|| {
+            site.ctl_ok(&["undelete", "2"]);
+            site.ready("agent-2");
+        }));
+    }
+    let (whole, boot) = (median(whole), median(boots));
+    let what = format!("undelete → Ready (the slowest process alone: {})", ms(boot));
+    row(&what, &ms(whole), "< 2 s + boot");
 }
 
 /// How long a process of agent 1 takes on its own, on a port beside it.

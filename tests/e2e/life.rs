@@ -1,5 +1,7 @@
 //! The life of an agent: it comes, works apart from the others, goes, and comes back with what it had.
 
+use serde_json::Value;
+
 use super::harness::{Site, programs, text};
 use super::host::http;
 
@@ -45,6 +47,11 @@ pub fn come_work_apart_and_come_back(mut site: Site) {
     std::fs::copy(site.repo().join("examples/hello/agent-3.yaml"), &draft).unwrap();
     site.ctl_ok(&["delete", "1"]);
     site.wait("agent-1", "deleted");
+    let trash: Value = serde_json::from_str(&site.ctl_ok(&["trash", "-o", "json"])).unwrap();
+    let sizes = trash[0]["sizes"].as_object().unwrap();
+    let kinds: Vec<_> = sizes.keys().filter_map(|name| name.split('/').next()).collect();
+    assert_eq!(kinds, ["bucket", "database", "worktree"]);
+    assert!(sizes.values().all(|bytes| bytes.as_u64() > Some(0)), "{sizes:?}");
     assert!(http(one, "GET", "/api/v1/health", "").is_err(), "agent 1 still answers");
     assert!(!site.worktree("agent-1").exists());
     assert_eq!(http(two, "GET", "/api/v1/health", "").unwrap().0, 200);

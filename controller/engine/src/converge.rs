@@ -230,9 +230,13 @@ impl<W: World> Converger<W> {
 
     /// When to look again, without an event.
     fn next(&self, uid: &Uid, Look { have, plan, fates }: &Look<'_>, progress: bool) -> Done {
-        let in_the_way = |step: &Step| {
-            matches!(fates.get(&step.resource), Some(Fate::Failed(_) | Fate::Blocked { .. }))
+        let has_failed = |step: &Step| matches!(fates.get(&step.resource), Some(Fate::Failed(_)));
+        // What failed may have come about all the same, its answer lost: then it holds nobody up any more.
+        let any_failed = plan.steps.iter().any(has_failed);
+        let is_blocked = |step: &Step| {
+            any_failed && matches!(fates.get(&step.resource), Some(Fate::Blocked { .. }))
         };
+        let in_the_way = |step: &Step| has_failed(step) || is_blocked(step);
         if plan.steps.iter().any(|step| !in_the_way(step)) {
             return Done::Again(Duration::ZERO);
         }

@@ -14,7 +14,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::world::{Hint, World};
 
-/// Processes that run as soon as they are started; those that are called `bad` cannot be. There is nothing else.
+/// Processes that run as soon as they are started; those that are called `bad` cannot be, and of those that are called
+/// `mute` nobody learns that they were. There is nothing else.
 #[derive(Clone)]
 pub struct Hall {
     running: Arc<Mutex<BTreeMap<ResourceId, String>>>,
@@ -107,6 +108,10 @@ impl World for Hall {
             }
             Action::Process(process::Action::Start(want) | process::Action::Respawn(want)) => {
                 running.insert(step.resource.clone(), want.fingerprint.clone());
+                if step.resource.name == "mute" {
+                    let message = "no answer".into();
+                    return Err(ApplyError { class: Class::Indeterminate, message, part: None });
+                }
             }
             _ => {
                 running.remove(&step.resource);

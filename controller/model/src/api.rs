@@ -312,6 +312,9 @@ pub struct Trashed {
     pub live: bool,
     /// What is kept, by `kind/name`.
     pub resources: Vec<String>,
+    /// Bytes of those that can be measured now.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sizes: BTreeMap<String, u64>,
 }
 
 /// Deletions that were let through.

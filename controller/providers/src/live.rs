@@ -1,6 +1,7 @@
 //! What runs, as it is at this moment: for a person who asks, never for a reconcile. Nothing here is remembered.
 
 mod health;
+mod kept;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -202,7 +202,8 @@ fn an_alias_of_the_repository_moves_nothing() {
 #[test]
 fn no_walk_loses_doubles_or_leaves_anything() {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
-    let transitions = number("HARNESS_TRANSITIONS").map_or(100_000, |many| many as usize);
+    let transitions = number("HARNESS_TRANSITIONS").unwrap_or(100_000);
+    let transitions = usize::try_from(transitions).unwrap();
     let seed = number("HARNESS_SEED").unwrap_or(0);
     // Two halves at a time, of seeds that are even and odd.
     let halves = std::thread::scope(|scope| {

@@ -1,5 +1,7 @@
 //! The controller is killed at every step boundary of what comes back out of the trash, and of what goes for good.
 
+#![expect(clippy::disallowed_methods, reason = "the wrapper belongs to the product")]
+
 use std::fs;
 
 use super::super::harness::{Site, text};

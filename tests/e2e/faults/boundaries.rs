@@ -92,7 +92,8 @@ pub fn go(
         note("change", changes(trial, round, fault));
         Words::ALL.are_there(&trial.site, 2, trial.tally);
     }
-    trial.site.ctl_ok(&["delete", "2", "--wait"]);
+    trial.site.ctl_ok(&["delete", "2"]);
+    trial.until("agent 2 to be gone", |site| site.is_gone("agent-2"));
     Words::ALL.are_kept(&trial.site, 2, &round.life, trial.tally);
     let trash = trash(&trial.site, 2, &round.life);
     let went_through = open.iter().copied().filter(|it| *it != "create").collect();
@@ -154,7 +155,9 @@ fn changes(trial: &mut Trial<'_>, round: &Round, fault: &str) -> bool {
 /// Nothing is there twice, and whoever had no part in it noticed nothing.
 fn count(trial: &mut Trial<'_>, round: &Round, fault: &str) {
     let lives = all_lives(&trial.site, 2);
-    lives.iter().for_each(|there_are| trial.tally.counts(*there_are, round.lives));
+    for there_are in lives {
+        trial.tally.counts(there_are, round.lives);
+    }
     assert_eq!(lives, [round.lives; 4], "{fault}");
     trial.tally.counts(running(&trial.site, 2).len(), 3);
     assert_eq!(bystanders(&trial.site), round.others, "{fault}: they had no part in it");

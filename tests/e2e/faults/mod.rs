@@ -9,6 +9,7 @@ mod back;
 mod boundaries;
 mod database;
 mod first;
+mod host;
 mod paths;
 mod planted;
 mod tally;
@@ -49,7 +50,7 @@ fn whatever_the_path_it_ends_as_the_last_specs_say() {
     let seed = number("HARNESS_SEED").unwrap_or_else(|| u64::from(std::process::id()) << 20);
     println!("seed {seed}; the same paths: HARNESS_SEED={seed}");
     let mut tally = Tally::default();
-    let mut trial = Trial::new(&mut tally, None);
+    let mut trial = Trial::new(&mut tally);
     let mut path = Path::new(&mut trial, seed);
     for number in 0..number("HARNESS_PATHS").unwrap_or(PATHS) {
         println!("path {number} of seed {seed}");
@@ -71,7 +72,7 @@ fn a_planted_bug_is_found() {
 
 fn at_every_boundary(kind: &str) {
     let mut tally = Tally::default();
-    let mut trial = Trial::new(&mut tally, None);
+    let mut trial = Trial::new(&mut tally);
     boundaries::every(&mut trial, kind);
     drop(trial);
     println!("{kind} at every step boundary\n{tally}");

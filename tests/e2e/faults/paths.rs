@@ -2,8 +2,6 @@
 //! stop, and somebody breaks things. Whatever the path, it ends in the world that the last specs make from scratch, with
 //! all that agents wrote on the way. The same path for the same seed.
 
-#![expect(clippy::disallowed_methods, reason = "the wrapper belongs to the product")]
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::process::{Child, Command, Stdio};
@@ -11,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::super::harness::{Site, succeed};
 use super::super::storm::Dice;
+use super::host;
 use super::trial::Trial;
 use super::world::{all_lives, look, secrets};
 use super::wrote::Words;
@@ -86,11 +85,12 @@ impl<'a, 'b> Path<'a, 'b> {
             self.specs.insert(agent, spec);
             self.write_spec(agent);
             self.trial.tally.transitions += 1;
-            match self.below(8) {
+            match self.below(9) {
                 0..3 => self.kill_at_some_moment(&[]),
                 3 => self.fault(),
                 4 | 5 => self.tamper(),
                 6 => self.outage(),
+                7 => self.clock(),
                 _ => {}
             }
         }
@@ -139,6 +139,21 @@ impl<'a, 'b> Path<'a, 'b> {
         let side = ["before", "after"][self.below(2)];
         let fault = format!("{kind}:{side}:{}", 1 + self.below(12));
         self.kill_at_some_moment(&[("HARNESS_FAULT", &fault)]);
+    }
+
+    /// The next controller sees a time that is hours away, before or after that of the last one.
+    fn clock(&mut self) {
+        let library = host::library().display().to_string();
+        let hours = self.below(21).cast_signed() - 10;
+        let time = format!("{hours:+}h");
+        // How long something takes is measured by another clock, which never jumps.
+        let env = [
+            ("LD_PRELOAD", library.as_str()),
+            ("FAKETIME", time.as_str()),
+            ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
+        ];
+        self.trial.tally.clocks += 1;
+        self.kill_at_some_moment(&env);
     }
 
     /// Somebody breaks what an agent has.
@@ -244,7 +259,9 @@ impl<'a, 'b> Path<'a, 'b> {
             let lives = all_lives(site, agent);
             // A short life may have ended before it had anything.
             let [records, had @ ..] = lives;
-            had.iter().for_each(|there_are| self.trial.tally.counts(*there_are, records));
+            for there_are in had {
+                self.trial.tally.counts(there_are, records);
+            }
             assert!(had.iter().all(|there_are| *there_are <= records), "agent {agent}: {lives:?}");
             if self.specs[&agent] != 0 {
                 before.insert(agent, shape(site, agent));
@@ -262,8 +279,9 @@ impl<'a, 'b> Path<'a, 'b> {
             let (_, mut scratch) = shape(&self.trial.site, agent);
             let mut before = before;
             if self.emptied.contains(&agent) {
-                [&mut before, &mut scratch]
-                    .map(|words| words.retain(|it| !it.starts_with("object (")));
+                for words in [&mut before, &mut scratch] {
+                    words.retain(|word| !word.starts_with("object ("));
+                }
             }
             let events = &events[&agent];
             assert_eq!(before.join("\n"), scratch.join("\n"), "agent {agent}\n{events}");

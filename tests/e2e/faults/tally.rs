@@ -19,6 +19,8 @@ pub struct Tally {
     pub tampered: usize,
     /// Servers that were stopped or ended.
     pub outages: usize,
+    /// Controllers that saw another time than the last one.
+    pub clocks: usize,
     /// Random paths of specs.
     pub paths: usize,
     /// How long it took from each fault until all was as it should be.
@@ -92,7 +94,9 @@ impl fmt::Display for Tally {
         line("transitions", self.transitions.to_string())?;
         if self.paths > 0 {
             line("random paths", self.paths.to_string())?;
-            line("tampered, outages", format!("{}, {}", self.tampered, self.outages))?;
+            line("somebody broke things", self.tampered.to_string())?;
+            line("servers that stopped", self.outages.to_string())?;
+            line("clocks that jumped", self.clocks.to_string())?;
         }
         let mut times = self.converged.clone();
         times.sort_unstable();

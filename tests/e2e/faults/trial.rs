@@ -29,12 +29,19 @@ pub struct Trial<'a> {
 
 impl<'a> Trial<'a> {
     /// Agents 1 and 2 of the hello app, on embedded servers.
-    pub fn new(tally: &'a mut Tally, plant: Option<&'static str>) -> Self {
-        let mut trial = Self { site: Site::on(Servers::Embedded), tally, plant };
+    pub fn new(tally: &'a mut Tally) -> Self {
+        let mut trial = Self { site: Site::on(Servers::Embedded), tally, plant: None };
         trial.start();
         trial.site.ready("agent-1");
         trial.site.ready("agent-2");
         trial
+    }
+
+    /// All controllers from now on have this bug.
+    pub fn plant(&mut self, bug: &'static str) {
+        self.plant = Some(bug);
+        self.kill();
+        self.start();
     }
 
     /// Starts a controller that nothing happens to.
@@ -53,6 +60,12 @@ impl<'a> Trial<'a> {
     pub fn kill(&mut self) {
         self.site.kill();
         self.tally.kills += 1;
+    }
+
+    /// Waits until something holds. What a planted bug holds up does not come.
+    pub fn until(&self, what: &str, done: impl Fn(&Site) -> bool) {
+        let patience = if self.plant.is_some() { PATIENCE / 8 } else { PATIENCE };
+        self.site.within(patience, what, || done(&self.site).then_some(()));
     }
 
     /// Starts a controller with a fault, asks it for something, and waits for the fault, or until all is `done` where there
@@ -103,10 +116,7 @@ impl<'a> Trial<'a> {
             self.tally.kills += 1;
             self.start();
         }
-        // What a planted bug holds up does not come.
-        let patience = if self.plant.is_some() { PATIENCE / 8 } else { PATIENCE };
-        let what = format!("{fault}: {operation}");
-        self.site.within(patience, &what, || done(&self.site).then_some(()));
+        self.until(&format!("{fault}: {operation}"), &done);
         self.tally.converged.push(begun.elapsed());
         Some(ran)
     }

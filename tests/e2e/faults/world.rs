@@ -97,6 +97,8 @@ pub fn trash(site: &Site, agent: u16, uid: &str) -> Vec<String> {
     words.push(format!("notes {}", site.sql(&database, NOTES)));
     site.sql("postgres", &close);
     words.extend(bucket(site, &format!("trash-{short}-agent-{agent}")));
+    // How far its worker had come.
+    words.retain(|word| !word.contains("summary.json"));
     words.extend(trees(site, &format!("worktrees/.trash/agent-{agent}-{short}-")));
     words.extend(secrets(site, agent, uid).into_keys());
     words.extend(record(site, agent, uid));
@@ -142,7 +144,8 @@ pub fn secrets(site: &Site, agent: u16, uid: &str) -> BTreeMap<String, String> {
     files
         .filter(of)
         .map(|file| {
-            assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+            let mode = file.metadata().unwrap().permissions().mode() & 0o777;
+            assert_eq!(mode, 0o600, "a secret that others can read");
             let name = file.file_name().to_string_lossy().into_owned();
             let secret = site.secret(&name);
             (nameless(&name, uid), secret)

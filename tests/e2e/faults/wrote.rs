@@ -94,8 +94,9 @@ impl Words {
         if self.object {
             let admin = site.admin();
             let is_there = admin.buckets().contains(&place.bucket);
-            let objects = if is_there { admin.objects(&place.bucket) } else { Default::default() };
-            tally.looked_for(OBJECT, objects.get("mine").is_some_and(|now| now == OBJECT));
+            let objects = is_there.then(|| admin.objects(&place.bucket));
+            let mine = objects.as_ref().and_then(|all| all.get("mine"));
+            tally.looked_for(OBJECT, mine.is_some_and(|now| now == OBJECT));
         }
         tally.looked_for(FILE, place.holds("mine", FILE));
         if self.in_git {

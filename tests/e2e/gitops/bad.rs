@@ -10,6 +10,9 @@ use super::server::{Server, USER};
 use super::team::{PATH, Team};
 use super::{said, source, start, sync, sync_in_vain};
 
+/// Files in one commit.
+const MANY: usize = 10_000;
+
 /// What must not change, whatever is pushed.
 fn standing(site: &Site) -> impl PartialEq + std::fmt::Debug + use<> {
     let oid =
@@ -125,6 +128,23 @@ fn whatever_is_pushed_removes_nothing_and_is_told() {
         team.revert_to(&site, &good);
         sync(&site);
     }
+    // Very many at once; that they want a Stack that is not there spares this host ten thousand databases.
+    for number in 0..MANY {
+        let agent = agent.replace("{name: agent-1}", &format!("{{name: many-{number}}}"));
+        let agent = agent.replace("{stack: hello}", "{stack: nobodys}");
+        fs::write(specs.join(format!("many-{number}.yaml")), agent).unwrap();
+    }
+    let commit = team.push_all(&site, "Very many");
+    assert_eq!(sync(&site), commit);
+    let told = site.eventually("the last of them to be told of", || {
+        let output = site.ctl(&["describe", &format!("many-{}", MANY - 1)]);
+        let told = said(&output);
+        told.contains("nobodys").then_some(told)
+    });
+    assert!(told.contains("there is no Stack `nobodys`"), "{told}");
+    unharmed("very many");
+    team.revert_to(&site, &good);
+    sync(&site);
     site.ready("agent-1");
     site.ready("agent-2");
     unharmed("all of it");

@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "the wrapper belongs to the product")]
 
 mod bad;
+mod keys;
 mod server;
 mod team;
 

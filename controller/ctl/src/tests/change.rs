@@ -268,7 +268,7 @@ fn delete_says_until_when_it_comes_back() {
     --- Done
     ");
     let shown = Ctl::new().with(&["delete", "1", "77"], |line, body| match line {
-        "GET /v1/trash" => (200, "[]".to_owned()),
+        "GET /v1/trash" | "GET /v1/trash?sizes=true" => (200, "[]".to_owned()),
         _ => looking(world())(line, body),
     });
     insta::assert_snapshot!(shown, @"
@@ -332,10 +332,11 @@ fn undelete_trash_approve() {
         until: "2026-11-25T11:00:00Z".parse().unwrap(),
         live: false,
         resources: vec!["bucket/agent-4".into(), "database/agent_4".into(), "worktree/tree".into()],
+        sizes: [("bucket/agent-4".into(), 1_000_000)].into(),
     }];
     let trash = serde_json::to_string(&trash).unwrap();
     let answer = move |line: &str, body: &str| match line {
-        "GET /v1/trash" => (200, trash.clone()),
+        "GET /v1/trash" | "GET /v1/trash?sizes=true" => (200, trash.clone()),
         "DELETE /v1/objects/agent/agent-4?purge=true" => {
             let deleted = json!({"object": "agent/agent-4", "uids": ["u-agent-4"], "until": null});
             (200, deleted.to_string())
@@ -351,8 +352,8 @@ fn undelete_trash_approve() {
         _ => looking(world())(line, body),
     };
     insta::assert_snapshot!(Ctl::new().with(&["trash"], answer.clone()), @"
-    NAME           UID       DELETED  LEFT  KEPT
-    agent/agent-4  -agent-4  60m      23h   bucket/agent-4, database/agent_4, worktree/tree
+    NAME           UID       DELETED  LEFT  SIZE    KEPT
+    agent/agent-4  -agent-4  60m      23h   >977Ki  bucket/agent-4, database/agent_4, worktree/tree
     --- Done
     ");
     insta::assert_snapshot!(Ctl::new().with(&["trash", "-o", "name"], answer.clone()), @"
@@ -368,6 +369,8 @@ fn undelete_trash_approve() {
       - bucket/agent-4
       - database/agent_4
       - worktree/tree
+      sizes:
+        bucket/agent-4: 1000000
     --- Done
     "#);
     let json = Ctl::new().with(&["trash", "-o", "json"], answer.clone());

@@ -16,6 +16,7 @@ fn trashed(uid: &str, since: &str) -> Trashed {
         until: "2026-11-25T11:00:00Z".parse().unwrap(),
         live: false,
         resources: vec!["database/agent_4".into()],
+        sizes: [("database/agent_4".into(), 7_654_321)].into(),
     }
 }
 
@@ -27,7 +28,7 @@ fn answer(asked: &Asked) -> impl Fn(&str, &str) -> (u16, String) + Clone + 'stat
         }
         let path = line.split('?').next().unwrap_or_default();
         match (line, path) {
-            ("GET /v1/trash", _) => {
+            (_, "GET /v1/trash") => {
                 let live = Trashed {
                     object: ObjectKey::agent("agent-1"),
                     live: true,
@@ -65,10 +66,10 @@ fn each_is_listed_with_its_uid() {
     assert!(!names.contains("agent-1"), "it does not come back with undelete: {names}");
     let shown = Ctl::new().with(&["trash"], answer(&Asked::default()));
     insta::assert_snapshot!(shown, @"
-    NAME           UID       DELETED  LEFT  KEPT
-    agent/agent-1  cccccccc  60m      23h   database/agent_4 (it is live, and its spec wants others)
-    agent/agent-4  aaaaaaaa  120m     23h   database/agent_4
-    agent/agent-4  bbbbbbbb  60m      23h   database/agent_4
+    NAME           UID       DELETED  LEFT  SIZE   KEPT
+    agent/agent-1  cccccccc  60m      23h   7.3Mi  database/agent_4 (it is live, and its spec wants others)
+    agent/agent-4  aaaaaaaa  120m     23h   7.3Mi  database/agent_4
+    agent/agent-4  bbbbbbbb  60m      23h   7.3Mi  database/agent_4
     --- Done
     ");
 }

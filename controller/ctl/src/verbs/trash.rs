@@ -1,6 +1,7 @@
 //! `ctl trash`: what can be brought back, and until when.
 
 use agent_harness_model::api::Trashed;
+use agent_harness_model::bytes::bytes;
 
 use crate::client::Client;
 use crate::error::{Exit, Result};
@@ -31,7 +32,7 @@ enum Form {
 
 /// Carries it out.
 pub async fn run(args: TrashArgs, client: &Client, ui: &mut Ui) -> Result {
-    let trash: Vec<Trashed> = client.get("/v1/trash").await?;
+    let trash: Vec<Trashed> = client.get("/v1/trash?sizes=true").await?;
     match args.output {
         None => {}
         Some(Form::Json) => {
@@ -53,19 +54,33 @@ pub async fn run(args: TrashArgs, client: &Client, ui: &mut Ui) -> Result {
         ui.say("the trash is empty")?;
         return Ok(Exit::Done);
     }
-    let mut table =
-        Table::new().column("NAME").column("UID").column("DELETED").column("LEFT").column("KEPT");
+    let mut table = Table::new().column("NAME").column("UID").column("DELETED").column("LEFT");
+    table = table.column("SIZE").column("KEPT");
     for one in &trash {
         table.row([
             Cell::from(one.object.to_string()),
             Cell::from(one.uid.short()),
             Cell::new(Tone::Quiet, age(one.since, ui.now())),
             Cell::from(age(ui.now(), one.until)),
+            Cell::from(size(one)),
             Cell::from(kept(one)),
         ]);
     }
     ui.table(&table)?;
     Ok(Exit::Done)
+}
+
+/// How large it is; what cannot be measured now is more than that.
+fn size(one: &Trashed) -> String {
+    let is_data = |name: &&String| {
+        ["database/", "bucket/", "worktree/"].iter().any(|kind| name.starts_with(kind))
+    };
+    let unknown = one.resources.iter().filter(is_data).any(|name| !one.sizes.contains_key(name));
+    match (one.sizes.is_empty(), unknown) {
+        (true, true) => "?".to_owned(),
+        (_, false) => bytes(one.sizes.values().sum()),
+        (false, true) => format!(">{}", bytes(one.sizes.values().sum())),
+    }
 }
 
 /// What is kept, and of a live object why.

@@ -195,7 +195,7 @@ impl Folders {
         let (adopt, cgroups) = (self.adopt, self.cgroups.into());
         let grace = SignedDuration::try_from(self.grace.0).unwrap_or(config.grace);
         let webhook = self.webhook.or(written.webhook);
-        Ok(Config { adopt, cgroups, grace, jobs, sources, folders, webhook, ..config })
+        Ok(Config { grace, adopt, cgroups, jobs, sources, folders, webhook, ..config })
     }
 }
 

@@ -4,17 +4,53 @@
 use std::collections::BTreeMap;
 
 use agent_harness_model::api::Trashed;
+use agent_harness_model::id::ResourceId;
+use agent_harness_model::kinds::Place;
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Query, State};
 use jiff::{SignedDuration, Timestamp};
 
 use super::Control;
 use crate::assemble::is_put_aside;
 use crate::ledger::{Ledger, ObjectRecord};
 
-/// `GET /v1/trash`
-pub async fn list(State(control): State<Control>) -> Json<Vec<Trashed>> {
-    Json(trashed(&control.core.ledger(), control.core.config.retention))
+#[derive(Debug, serde::Deserialize)]
+pub struct TrashQuery {
+    /// Measure it as well, which takes a look at each file and object.
+    #[serde(default)]
+    sizes: bool,
+}
+
+/// `GET /v1/trash?sizes=true`
+pub async fn list(
+    State(control): State<Control>,
+    Query(query): Query<TrashQuery>,
+) -> Json<Vec<Trashed>> {
+    let core = &control.core;
+    let mut all = trashed(&core.ledger(), core.config.retention);
+    if let Some(outside) = control.outside.live().filter(|_| query.sizes) {
+        let kept = kept(&core.ledger(), &all);
+        let sizes = outside.kept_sizes(&core.view().desired.connections, &kept).await;
+        for one in &mut all {
+            let of = sizes.iter().filter(|(id, _)| id.uid == one.uid);
+            let of = of.map(|(id, size)| (id.local(), *size));
+            one.sizes = of.filter(|(local, _)| one.resources.contains(local)).collect();
+        }
+    }
+    Json(all)
+}
+
+/// Everything in it, and where that is.
+fn kept(ledger: &Ledger, all: &[Trashed]) -> Vec<(ResourceId, Place)> {
+    let of = |one: &Trashed| {
+        let record = ledger.get(&one.uid)?;
+        let entries = one.resources.iter().filter_map(|local| {
+            let place = &record.resources.get(local)?.place;
+            Some((record.resource_id(local, place), place.clone()))
+        });
+        Some(entries.collect::<Vec<_>>())
+    };
+    all.iter().filter_map(of).flatten().collect()
 }
 
 /// All of it, the oldest incarnation first. Pure.
@@ -44,7 +80,15 @@ fn trash(
     resources: Vec<String>,
 ) -> Trashed {
     let (object, uid) = (record.key.clone(), record.uid.clone());
-    Trashed { object, uid, since, until, live: record.deletion.is_none(), resources }
+    Trashed {
+        object,
+        uid,
+        since,
+        until,
+        live: record.deletion.is_none(),
+        resources,
+        sizes: BTreeMap::new(),
+    }
 }
 
 /// What a live object does not want any more and is kept, by when that was.

@@ -23,6 +23,7 @@ mod purge;
 pub mod receipt;
 pub(crate) mod repo;
 mod shelve;
+pub mod sizes;
 pub mod source;
 mod spot;
 mod stale;

@@ -32,4 +32,5 @@ pub use provider::{PostgresProvider, RunStep, StepFuture};
 pub use server::{Server, Servers};
 pub use service::{PostgresService, Report};
 pub(crate) use sql::literal;
+pub(crate) use sql::trash_name;
 pub use statements::StatementsError;

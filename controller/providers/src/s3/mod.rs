@@ -17,6 +17,7 @@ mod purge;
 mod remote;
 mod service;
 mod settings;
+pub mod sizes;
 mod view;
 
 pub use client::client;

@@ -1,6 +1,6 @@
 //! What a test does to the controller at a boundary of the N-th step that it carries out (from 1), by
 //! `HARNESS_FAULT=KIND:SIDE:N`: `kill` is a `kill -9`, `error` a step that fails (`before`) or whose answer is lost (`after`),
-//! `hang` one that never answers. Only with the feature `faults`.
+//! `hang` one that never answers. `HARNESS_PLANT=NAME` plants a bug, see `agent_harness_model::plant`. Only with the feature `faults`.
 
 use agent_harness_model::world::ApplyError;
 
@@ -20,6 +20,14 @@ enum Kind {
     Kill,
     Error,
     Hang,
+}
+
+/// Plants the bug that a test asks for, before anything begins.
+pub fn plant() {
+    #[cfg(feature = "faults")]
+    if let Ok(name) = std::env::var("HARNESS_PLANT") {
+        agent_harness_model::plant::plant_everywhere(&name);
+    }
 }
 
 /// Passes a boundary, unless it is the one that was asked for.

@@ -159,7 +159,7 @@ pub fn unresolved(core: &Core, view: &View, key: &ObjectKey, uid: &Uid) -> Done 
 /// An object that was never accepted: only a file speaks of it, and something is wrong with that.
 pub fn unaccepted(core: &Core, view: &View, key: &ObjectKey) -> Done {
     let problems = view.problems_of(key);
-    let Some(problem) = view.problems.iter().find(|it| it.object.as_ref() == Some(key)) else {
+    let Some(problem) = view.problem_in(key) else {
         remove(core, view, key, "gone");
         core.note_told(key, view);
         return Done::Settled;

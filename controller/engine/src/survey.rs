@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use agent_harness_model::id::{ObjectKey, ObjectKind};
 use agent_harness_model::resolve::{Need, Resolution};
+use agent_harness_model::spec::diagnostic::Diagnostic;
 use agent_harness_model::status::{Blocked, Blocker};
 use jiff::Timestamp;
 
@@ -215,10 +216,9 @@ fn until_out(users: &[String]) -> Blocked {
 fn publish(core: &Core, view: &Arc<View>, now: Timestamp) {
     let (before, changed) = core.replace_view(Arc::clone(view));
     core.advance(Progress::Working);
-    for problem in &view.problems {
-        if !before.problems.contains(problem) {
-            tracing::warn!("{}", problem.line());
-        }
+    let known: BTreeSet<String> = before.problems.iter().map(Diagnostic::line).collect();
+    for line in view.problems.iter().map(Diagnostic::line).filter(|line| !known.contains(line)) {
+        tracing::warn!("{line}");
     }
     core.statuses().write_problems(&view.loose_problems());
     if view.intake.frozen != before.intake.frozen {

@@ -17,11 +17,6 @@ fn is_same(a: &Document, b: &Document) -> bool {
         || (a.file == b.file && a.node.at == b.node.at && a.hash() == b.hash())
 }
 
-/// Whether a problem is an object's own.
-fn is_about(problem: &Diagnostic, key: &ObjectKey) -> bool {
-    problem.object.as_ref() == Some(key) || problem.about.as_ref() == Some(key)
-}
-
 /// What is wanted at one moment.
 #[derive(Debug, Clone, Default)]
 pub struct View {
@@ -37,6 +32,8 @@ pub struct View {
     pub needs: BTreeSet<Need>,
     /// Who has to be woken when an object changes.
     dependants: BTreeMap<ObjectKey, BTreeSet<ObjectKey>>,
+    /// Which of the problems are an object's own: there may be very many of both.
+    of_object: BTreeMap<ObjectKey, Vec<usize>>,
 }
 
 impl View {
@@ -57,8 +54,15 @@ impl View {
             }
         }
         let connections = Arc::new(desired.connections.clone());
-        let problems = intake.problems.iter().cloned().chain(resolve_problems).collect();
-        Self { intake, desired, connections, problems, needs, dependants }
+        let problems: Vec<_> = intake.problems.iter().cloned().chain(resolve_problems).collect();
+        let mut of_object: BTreeMap<ObjectKey, Vec<usize>> = BTreeMap::new();
+        for (index, problem) in problems.iter().enumerate() {
+            let keys: BTreeSet<_> = problem.object.iter().chain(&problem.about).collect();
+            for key in keys {
+                of_object.entry(key.clone()).or_default().push(index);
+            }
+        }
+        Self { intake, desired, connections, problems, needs, dependants, of_object }
     }
 
     /// What is wanted of an incarnation; `None` when it could not be resolved.
@@ -79,9 +83,18 @@ impl View {
         lines.filter(|line| !self.intake.held.values().any(|held| held == line)).collect()
     }
 
+    fn own_problems(&self, key: &ObjectKey) -> impl Iterator<Item = &Diagnostic> {
+        self.of_object.get(key).into_iter().flatten().filter_map(|index| self.problems.get(*index))
+    }
+
+    /// The problem that the object itself has, as far as only a file speaks of it.
+    pub fn problem_in(&self, key: &ObjectKey) -> Option<&Diagnostic> {
+        self.own_problems(key).find(|problem| problem.object.as_ref() == Some(key))
+    }
+
     /// What is wrong with an object, one line each; empty when nothing is.
     pub fn problems_of(&self, key: &ObjectKey) -> Vec<String> {
-        let own = self.problems.iter().filter(|problem| is_about(problem, key));
+        let own = self.own_problems(key);
         let mut lines: Vec<_> = own.map(Diagnostic::line).collect();
         if let Some(held) = self.intake.held.get(key).filter(|held| !held.is_empty()) {
             if !lines.contains(held) {

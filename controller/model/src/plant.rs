@@ -1,6 +1,6 @@
 //! Bugs that the fault campaigns plant, to show that they would see them. Each is one that an honest hand could make. Where
 //! it would be, the code asks for it by its name; without the feature `plants` the answer is a constant, and nothing is
-//! left of it. With it, `HARNESS_PLANT=NAME` plants one in a program, and [`plant`] in a thread.
+//! left of it.
 
 /// A bug.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,8 +63,11 @@ pub fn is_planted(bug: Bug) -> bool {
 }
 
 #[cfg(feature = "plants")]
+static EVERYWHERE: std::sync::OnceLock<Bug> = std::sync::OnceLock::new();
+
+#[cfg(feature = "plants")]
 thread_local! {
-    static PLANTED: std::cell::Cell<Option<Bug>> = std::cell::Cell::new(named());
+    static PLANTED: std::cell::Cell<Option<Bug>> = std::cell::Cell::new(EVERYWHERE.get().copied());
 }
 
 /// Plants a bug in this thread, in place of the one before.
@@ -73,12 +76,11 @@ pub fn plant(bug: Option<Bug>) {
     PLANTED.set(bug);
 }
 
-/// The one that the environment names.
+/// Plants the bug of this name in all threads that begin from now on, if there is one.
 #[cfg(feature = "plants")]
-fn named() -> Option<Bug> {
-    static NAMED: std::sync::OnceLock<Option<Bug>> = std::sync::OnceLock::new();
-    *NAMED.get_or_init(|| {
-        let name = std::env::var("HARNESS_PLANT").ok()?;
-        Bug::ALL.into_iter().find(|bug| format!("{bug:?}") == name)
-    })
+pub fn plant_everywhere(name: &str) {
+    if let Some(bug) = Bug::ALL.into_iter().find(|bug| format!("{bug:?}") == name) {
+        let _ = EVERYWHERE.set(bug);
+        plant(Some(bug));
+    }
 }

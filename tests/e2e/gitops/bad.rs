@@ -141,7 +141,7 @@ fn whatever_is_pushed_removes_nothing_and_is_told() {
         let told = said(&output);
         told.contains("nobodys").then_some(told)
     });
-    assert!(told.contains("there is no Stack `nobodys`"), "{told}");
+    assert!(told.contains("there is no valid Stack named `nobodys`"), "{told}");
     unharmed("very many");
     team.revert_to(&site, &good);
     sync(&site);

@@ -18,6 +18,8 @@ use clap::Parser as _;
 
 use args::{Args, Verb};
 
+use crate::faults;
+
 /// Runs a command line. The error is the exit code: 1 failed, 2 usage, 3 not ready in time, 4 not ready and not
 /// getting there by itself.
 pub fn run(words: impl IntoIterator<Item = OsString>) -> Result<(), ExitCode> {
@@ -34,6 +36,7 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> Result<(), ExitCode> {
             .map_err(|error| say::failed(&error));
     }
     say::log(&args.verb);
+    faults::plant();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(4)
         // Longer than from one resync to the next, which would begin its threads anew each time.

@@ -161,7 +161,10 @@ impl<'a> Walk<'a> {
                 }
                 _ => self.reconcile(),
             }
-            self.driver.world.tick();
+            // Not always enough time for what was started to become ready.
+            if self.below(3) > 0 {
+                self.driver.world.tick();
+            }
         }
         self.driver.world.down.clear();
         let mut last = self.pick(specs());

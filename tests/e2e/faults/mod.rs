@@ -47,7 +47,7 @@ fn a_step_that_never_answers_holds_nobody_else_up_and_ends_in_the_same_world() {
 #[test]
 fn whatever_the_path_it_ends_as_the_last_specs_say() {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
-    let seed = number("HARNESS_SEED").unwrap_or_else(|| u64::from(std::process::id()) << 20);
+    let seed = number("HARNESS_SEED").unwrap_or(1);
     println!("seed {seed}; the same paths: HARNESS_SEED={seed}");
     let mut tally = Tally::default();
     let mut trial = Trial::new(&mut tally);

@@ -53,7 +53,8 @@ impl<'a, 'b> Path<'a, 'b> {
         let strangers = Strangers::new(&trial.site);
         let mut path = Self {
             trial,
-            dice: Dice(seed | 1),
+            // A small seed has few bits to begin with.
+            dice: Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1),
             specs: BTreeMap::new(),
             wrote: BTreeMap::new(),
             emptied: BTreeSet::new(),

@@ -1,6 +1,8 @@
 //! Somebody changes the world by hand: it comes back as it was wanted, and nothing that somebody wrote
 //! is lost by that.
 
+#![expect(clippy::disallowed_methods, reason = "the wrapper belongs to the product")]
+
 use std::fs;
 use std::process::Command;
 
@@ -13,9 +15,8 @@ fn what_somebody_broke_is_put_right() {
 }
 
 /// On whichever servers.
-#[expect(clippy::disallowed_methods, reason = "the wrapper belongs to the product")]
 pub fn somebody_breaks_all(mut site: Site) {
-    site.start();
+    site.start_with(&[("HARNESS_RESYNC", "2s")]);
     site.ready("agent-1");
     site.ready("agent-2");
     let untouched = site.processes(2);
@@ -102,4 +103,71 @@ fn a_bad_edit_changes_nothing_and_says_where() {
     });
     assert_eq!(after[..2], before[0][..2]);
     assert_eq!(site.processes(2), before[1]);
+}
+
+#[test]
+fn drift_is_told_first_and_left_where_the_spec_says_so() {
+    let mut site = Site::new();
+    site.edit(
+        "agent-1.yaml",
+        "spec: {stack: hello",
+        "spec: {drift: {file: warn, bucket: ignore}, stack: hello",
+    );
+    site.start_with(&[("HARNESS_RESYNC", "2s")]);
+    site.ready("agent-1");
+    site.ready("agent-2");
+
+    // Left, and told.
+    let file = site.worktree("agent-1").join("CLAUDE.agent.md");
+    fs::write(&file, "my own words\n").unwrap();
+    let drifted = site.eventually("the edit to be told", || {
+        let told = site.ctl_ok(&["describe", "1"]);
+        told.contains("its spec says `drift: warn`").then_some(told)
+    });
+    assert!(drifted.contains("Drifted"), "{drifted}");
+    assert_eq!(fs::read_to_string(&file).unwrap(), "my own words\n");
+    site.ctl_ok(&["wait", "1", "--for=Ready", "--timeout=5s"]);
+    site.ctl_ok(&["wait", "1", "--for=condition=Drifted", "--timeout=5s"]);
+
+    // Left, and not told.
+    site.admin().remove("agent-1");
+    site.eventually("the bucket to be seen missing", || {
+        let status = site.object("agent-1");
+        (status["status"]["resources"]["bucket/agent-1"]["state"] == "Missing").then_some(())
+    });
+    assert!(!site.ctl_ok(&["describe", "1"]).contains("bucket/agent-1 was removed"));
+
+    // Another policy, and both come back; what was written is kept beside.
+    site.edit("agent-1.yaml", "drift: {file: warn, bucket: ignore}, ", "");
+    site.eventually("both to be as wanted", || {
+        let rendered = fs::read_to_string(&file).unwrap().contains("You are agent-1");
+        (rendered && !site.admin().tags("agent-1").is_empty()).then_some(())
+    });
+    let events = site.ctl_ok(&["events", "agent-1"]);
+    let told = events.find("was edited by somebody else: it is put right").expect(&events);
+    assert!(
+        told < events.find("file/CLAUDE.agent.md keep the edited one aside").unwrap(),
+        "{events}"
+    );
+
+    // Somebody who does it again and again is left for a while.
+    let file = site.worktree("agent-2").join("CLAUDE.agent.md");
+    let restored = |site: &Site, n: u32| {
+        fs::write(&file, format!("edit {n}\n")).unwrap();
+        site.eventually("the file to be as wanted", || {
+            fs::read_to_string(&file).ok().filter(|now| now.contains("You are agent-2"))
+        });
+    };
+    (1..=3).for_each(|n| restored(&site, n));
+    fs::write(&file, "edit 4\n").unwrap();
+    site.eventually("the breaker to be told", || {
+        site.ctl_ok(&["describe", "2"])
+            .contains("was corrected 3 times within 10 minutes")
+            .then_some(())
+    });
+    assert_eq!(fs::read_to_string(&file).unwrap(), "edit 4\n");
+    site.ctl_ok(&["reconcile", "2"]);
+    site.eventually("the file to be as wanted", || {
+        fs::read_to_string(&file).ok().filter(|now| now.contains("You are agent-2"))
+    });
 }

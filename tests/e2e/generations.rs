@@ -158,7 +158,7 @@ fn spec_of(number: u16) -> String {
 #[test]
 fn a_branch_with_newer_migrations_has_them_run() {
     let mut site = Site::new();
-    site.start();
+    site.start_with(&[("HARNESS_RESYNC", "2s")]);
     site.ready("agent-1");
     site.ready("agent-2");
     let [before, others] = [site.processes(1), site.processes(2)];

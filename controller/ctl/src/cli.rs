@@ -60,6 +60,7 @@ Say what is wanted
   rollback     Apply an earlier spec of an object again
   suspend      Let agents be as they are
   resume       Look after suspended agents again
+  reconcile    Look at objects now, and try again what failed
   restart      Restart an agent's processes, or services of an Infra
   reset        Give an agent a new database, cloned from the template
   db           Keep an agent's database under a name, and bring it back
@@ -118,6 +119,7 @@ enum Verb {
     Rollback(verbs::history::RollbackArgs),
     Suspend(verbs::suspend::SuspendArgs),
     Resume(verbs::suspend::ResumeArgs),
+    Reconcile(verbs::reconcile::ReconcileArgs),
     Restart(verbs::restart::RestartArgs),
     Reset(verbs::reset::ResetArgs),
     Db(verbs::db::DbArgs),
@@ -169,6 +171,7 @@ impl Cli {
             Verb::Rollback(args) => verbs::history::rollback(args, &client()?, ui).await,
             Verb::Suspend(args) => verbs::suspend::suspend(args, &client()?, ui).await,
             Verb::Resume(args) => verbs::suspend::resume(args, &client()?, ui).await,
+            Verb::Reconcile(args) => verbs::reconcile::run(args, &client()?, ui).await,
             Verb::Sync(args) => verbs::sources::sync(args, &client()?, ui).await,
             Verb::Sources(args) => verbs::sources::list(args, &client()?, ui).await,
             Verb::Approve(args) => verbs::approve::run(args, &client()?, ui).await,
@@ -246,6 +249,7 @@ mod tests {
           rollback     Apply an earlier spec of an object again
           suspend      Let agents be as they are
           resume       Look after suspended agents again
+          reconcile    Look at objects now, and try again what failed
           restart      Restart an agent's processes, or services of an Infra
           reset        Give an agent a new database, cloned from the template
           db           Keep an agent's database under a name, and bring it back

@@ -143,7 +143,8 @@ impl<W: World> Converger<W> {
         if intent::note_seen(&mut core.ledger(), object, uid, &have)? {
             core.queue.add(Job::Survey, Duration::ZERO);
         }
-        let mut plan = plan_object(&view.desired, &have, key, uid); //                         (pure)
+        let past = core.past(object, uid); //                                          (ledger, pure)
+        let mut plan = plan_object(&view.desired, &have, &past, key, uid); //                  (pure)
         let ordered = core.take_orders(key, uid);
         intent::add_orders(&mut plan, object, &have, &ordered); //                             (pure)
         let withheld = core.retries().withhold(&plan, Instant::now()); //                      (pure)
@@ -151,6 +152,7 @@ impl<W: World> Converger<W> {
         let mut done = Vec::new();
         if plan.steps.len() > withheld.len() {
             intent::write(&mut core.ledger(), &view.desired, uid, &plan)?; //                   (I/O)
+            publish::drift(core, &plan, &withheld); //                                          (I/O)
             let left = if object.deleting { Left::Leaving } else { Left::Wanted };
             let before = by_resource(&plan, &withheld);
             let look = Look { have: &have, plan: &plan, fates: &before };
@@ -161,6 +163,7 @@ impl<W: World> Converger<W> {
                 async { self.tell(view, object, (key, uid), &look, left) }, //            (pure, I/O)
             );
             core.retries().note(&plan, &tried, &withheld, Instant::now(), jitter());
+            core.corrections().note(&plan, &tried, Instant::now());
             fates = by_resource(&plan, &tried);
             plan.steps.iter().for_each(|step| observer.invalidate(&step.resource));
             for id in &intent::kept_by(&plan) {
@@ -176,7 +179,7 @@ impl<W: World> Converger<W> {
                 .steps
                 .extract_if(.., |step| tried.get(&step.id) == Some(&Fate::Done))
                 .collect();
-            plan = plan_object(&view.desired, &have, key, uid); //                             (pure)
+            plan = plan_object(&view.desired, &have, &core.past(object, uid), key, uid); //    (pure)
         } else if !withheld.is_empty() {
             fates = by_resource(&plan, &withheld);
         }
@@ -240,8 +243,10 @@ impl<W: World> Converger<W> {
         if plan.steps.iter().any(|step| !in_the_way(step)) {
             return Done::Again(Duration::ZERO);
         }
+        let now = Instant::now();
         let retry = self.core.retries().next_due(plan);
-        let retry = retry.map(|due| due.saturating_duration_since(Instant::now()));
+        let retry = retry.map(|due| due.saturating_duration_since(now));
+        let retry = retry.into_iter().chain(self.core.corrections().next_due(plan, now)).min();
         let mut all = self.waits();
         let Some(longest) = plan.held.values().filter_map(patience).min() else {
             all.remove(uid);

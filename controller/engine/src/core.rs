@@ -2,151 +2,35 @@
 //! Nothing here looks at the world or acts upon it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use agent_harness_model::api::Severity;
+use agent_harness_model::desired::DesiredObject;
+use agent_harness_model::drift::Past;
 use agent_harness_model::id::{Mark, ObjectKey, ResourceId, Uid};
-use agent_harness_model::source::GitSource;
-use agent_harness_providers::process::CgroupSetting;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::drift::Corrections;
 use crate::events::Events;
-use crate::facts::{self, FactBook, FactsError};
+use crate::facts::{self, FactBook};
 use crate::intake::sources::Sources;
 use crate::intent::Restarted;
-use crate::ledger::{Ledger, LedgerError};
-use crate::lock::{Lock, LockError};
-use crate::pull::{self, NoteError, Pulls};
+use crate::ledger::Ledger;
+use crate::lock::Lock;
+use crate::pull::{self, Pulls};
 use crate::queue::driver::Shared;
 use crate::retry::Retries;
-use crate::served::ServedError;
-use crate::status_files::{StatusError, StatusFiles};
+use crate::status_files::StatusFiles;
 use crate::survey::Basis;
 use crate::verify::Verifies;
 use crate::view::View;
 
-/// How an engine is set up.
-#[derive(Debug, Clone)]
-pub struct Config {
-    /// The folder that is watched.
-    pub specs: PathBuf,
-    /// The state folder.
-    pub state: PathBuf,
-    /// The folder of our own programs.
-    pub bin: PathBuf,
-    /// How long a spec file has to be away before it counts as removed.
-    pub grace: SignedDuration,
-    /// How long what was deleted can be brought back.
-    pub retention: SignedDuration,
-    /// Time between two looks at everything.
-    pub resync: Duration,
-    /// Objects that are worked on at the same time.
-    pub concurrency: usize,
-    /// Take over a state folder that served another folder of specs.
-    pub adopt: bool,
-    /// By which control groups processes are held.
-    pub cgroups: CgroupSetting,
-    /// How many commands of verifies run at the same time.
-    pub jobs: usize,
-    /// The Git repositories that specs come from as well, by the names of the sources.
-    pub sources: BTreeMap<String, GitSource>,
-    /// More folders of specs, by the names of the sources. Nothing is written into them.
-    pub folders: BTreeMap<String, PathBuf>,
-    /// The port on loopback on which repositories say that they have something new.
-    pub webhook: Option<u16>,
-}
+mod config;
 
-impl Config {
-    /// The usual setup for two folders, made absolute.
-    pub fn new(specs: PathBuf, state: PathBuf) -> Result<Self, StartError> {
-        let absolute = |path: PathBuf| {
-            std::path::absolute(&path).map_err(|source| StartError::Path { path, source })
-        };
-        Ok(Self {
-            specs: absolute(specs)?,
-            state: absolute(state)?,
-            bin: facts::own_folder()?,
-            grace: SignedDuration::from_secs(3),
-            retention: SignedDuration::from_hours(24),
-            resync: Duration::from_secs(60),
-            // What the outside can take is bounded by lanes; a job that waits for its lane is no load, and must
-            // not keep the survey and the servers of everybody from their turn.
-            concurrency: 1024,
-            adopt: false,
-            cgroups: CgroupSetting::Auto,
-            jobs: std::thread::available_parallelism().map_or(1, usize::from),
-            sources: BTreeMap::new(),
-            folders: BTreeMap::new(),
-            webhook: None,
-        })
-    }
-}
-
-/// Why an engine cannot start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// A path that cannot be made absolute.
-    #[error("{} is no path to use", path.display())]
-    Path {
-        /// The path.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
-    /// There are no specs, and never were any.
-    #[error("there is no folder {}; make it, or name the folder of specs with --specs", specs.display())]
-    NoSpecs {
-        /// Where they should be.
-        specs: PathBuf,
-    },
-    /// A file operation failed.
-    #[error(transparent)]
-    File(#[from] agent_harness_providers::fs::FsError),
-    /// Somebody else has the state folder.
-    #[error(transparent)]
-    Lock(#[from] LockError),
-    /// The ledger cannot be read.
-    #[error(transparent)]
-    Ledger(#[from] LedgerError),
-    /// The state folder belongs to other specs.
-    #[error(transparent)]
-    Served(#[from] ServedError),
-    /// The statuses cannot be read.
-    #[error(transparent)]
-    Status(#[from] StatusError),
-    /// The host cannot be described.
-    #[error(transparent)]
-    Facts(#[from] FactsError),
-    /// The control socket cannot be made.
-    #[error("cannot listen on {}", path.display())]
-    Socket {
-        /// The socket.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
-    /// What is remembered of a source cannot be read.
-    #[error(transparent)]
-    Source(#[from] NoteError),
-    /// The port for webhooks cannot be had.
-    #[error("cannot listen on 127.0.0.1:{port} for webhooks")]
-    Webhook {
-        /// The port.
-        port: u16,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
-    /// The processes' supervisor cannot start.
-    #[error("cannot supervise processes")]
-    Host(#[source] Box<dyn std::error::Error + Send + Sync>),
-}
+pub use config::{Config, StartError};
 
 /// What the queue holds.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -188,6 +72,7 @@ pub struct Core {
     ledger: Mutex<Ledger>,
     statuses: Mutex<StatusFiles>,
     retries: Mutex<Retries>,
+    corrections: Mutex<Corrections>,
     orders: Mutex<BTreeSet<ResourceId>>,
     looks: Mutex<BTreeSet<Uid>>,
     troubles: Mutex<BTreeMap<Job, String>>,
@@ -243,6 +128,7 @@ impl Core {
             ledger: Mutex::new(Ledger::open(&config.state)?),
             statuses: Mutex::new(StatusFiles::open(&config.state)?),
             retries: Mutex::default(),
+            corrections: Mutex::default(),
             orders: Mutex::default(),
             looks: Mutex::default(),
             troubles: Mutex::default(),
@@ -278,6 +164,23 @@ impl Core {
     /// The steps that failed.
     pub fn retries(&self) -> MutexGuard<'_, Retries> {
         lock(&self.retries)
+    }
+
+    /// What was put right lately. Taken after the ledger where both are needed.
+    pub fn corrections(&self) -> MutexGuard<'_, Corrections> {
+        lock(&self.corrections)
+    }
+
+    /// What the planner is to know of an incarnation's past.
+    pub fn past(&self, object: &DesiredObject, uid: &Uid) -> Past {
+        let ledger = self.ledger();
+        self.corrections().past(&ledger, object, uid, Instant::now())
+    }
+
+    /// Forgets what failed of an object, and what was corrected too often: all of it may be tried again now.
+    pub fn try_anew(&self, key: &ObjectKey) {
+        self.retries().forget(key);
+        self.corrections().forget(key);
     }
 
     /// Held by whoever changes specs and ledger together. Taken before all others.

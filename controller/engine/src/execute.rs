@@ -277,7 +277,7 @@ mod tests {
                 after: after.to_vec(),
             })
             .collect();
-        Plan { steps, held: BTreeMap::new() }
+        Plan { steps, ..Plan::default() }
     }
 
     async fn carry(

@@ -2,12 +2,14 @@
 //! no more. One write each, and none when nothing changes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::Arc;
 
 use agent_harness_model::desired::{Desired, DesiredObject, Wanted};
 use agent_harness_model::id::{ResourceId, Uid};
 use agent_harness_model::kinds::{
-    Action, AnyTarget, Have, Place, Resource, container, database, process, service,
+    Action, AnyTarget, Have, Place, Resource, bucket, container, database, process, service,
+    worktree,
 };
 use agent_harness_model::plan::{Plan, Step, StepId};
 use agent_harness_model::plant::{Bug, is_planted};
@@ -123,6 +125,9 @@ pub fn write(
             if let Action::Database(action) = &step.action {
                 note_database(record, &step.resource.local(), action);
             }
+            if makes_anew(&step.action) {
+                forget_made(record, &step.resource.local(), made_tree(&step.action));
+            }
             let entry = record.claim(&step.resource.local(), &wanted.place);
             // What was applied before is known already: a restart writes nothing, and works on a full disk.
             if !entry.record.knows(resource.fingerprint()) {
@@ -130,6 +135,37 @@ pub fn write(
             }
         }
     })
+}
+
+/// Whether an action makes something in place of what was there.
+fn makes_anew(action: &Action) -> bool {
+    match action {
+        Action::Worktree(action) => matches!(action, worktree::Action::Add(_)),
+        Action::Database(action) => {
+            matches!(action, database::Action::Create(_) | database::Action::SetAside(_))
+        }
+        Action::Bucket(action) => matches!(action, bucket::Action::Create(_)),
+        _ => false,
+    }
+}
+
+/// Where the files lie that are made with it, if it is a worktree.
+fn made_tree(action: &Action) -> Option<&Path> {
+    match action {
+        Action::Worktree(worktree::Action::Add(want)) => Some(&want.place.path),
+        _ => None,
+    }
+}
+
+/// What is made anew was not brought about yet, and neither was what lies in it: should the making be cut, nobody
+/// has removed it.
+fn forget_made(record: &mut ObjectRecord, local: &str, tree: Option<&Path>) {
+    for (name, entry) in &mut record.resources {
+        let within = matches!(&entry.place, Place::File(it) if Some(it.root.as_path()) == tree);
+        if (name == local || within) && entry.record.applied.is_some() {
+            entry.record.intended = entry.record.applied.take();
+        }
+    }
 }
 
 /// What becomes of a database: what was there is kept, and what it is made of is in use.

@@ -8,6 +8,7 @@ pub mod control;
 pub mod converge;
 pub mod core;
 pub mod down;
+mod drift;
 pub mod engine;
 pub mod environment;
 pub mod events;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use agent_harness_model::api::{Object, ObjectMeta, Severity};
 use agent_harness_model::id::{ObjectKey, ResourceId, Uid};
-use agent_harness_model::plan::{Hold, Step};
+use agent_harness_model::plan::{Hold, Plan, Step, StepId};
 use agent_harness_model::spec::API_VERSION;
 use agent_harness_model::spec::node::Node;
 use agent_harness_model::spec::parse::{Document, parse};
@@ -91,6 +91,18 @@ pub fn notices(core: &Core, key: &ObjectKey, notices: Vec<(&'static str, String)
     for (reason, message) in notices {
         tracing::warn!(object = %key, "{message}");
         core.event(key, Severity::Warning, reason, message);
+    }
+}
+
+/// Tells what somebody changed or removed, before it is put right.
+pub fn drift(core: &Core, plan: &Plan, withheld: &BTreeMap<StepId, Fate>) {
+    let is_tried = |id: &ResourceId| {
+        plan.steps.iter().any(|step| step.resource == *id && !withheld.contains_key(&step.id))
+    };
+    for (id, what) in plan.drifted.iter().filter(|(id, _)| is_tried(id)) {
+        let message = format!("{} {what}: it is put right", id.local());
+        tracing::warn!(object = %id.owner, "{message}");
+        core.event(&id.owner, Severity::Warning, "Drifted", message);
     }
 }
 
@@ -362,6 +374,13 @@ fn tell_phase(core: &Core, key: &ObjectKey, before: Option<&Status>, after: Opti
         && before.and_then(source).as_ref() != Some(&problem)
     {
         core.event(key, Severity::Warning, "SourceInvalid", problem);
+    }
+    let drift = |status: &Status| {
+        let condition = status.condition(ConditionType::Drifted);
+        condition.map(|it| it.message.clone()).filter(|message| !message.is_empty())
+    };
+    if let Some(what) = drift(after).filter(|what| before.and_then(drift).as_ref() != Some(what)) {
+        core.event(key, Severity::Warning, "Drifted", what);
     }
     if before.map(|status| status.phase) == Some(after.phase) {
         return;

@@ -169,7 +169,7 @@ mod tests {
         let now = Instant::now();
         let plan = Plan {
             steps: vec![step(1, "a", "/a", &[]), step(2, "b", "/b", &[])],
-            held: BTreeMap::new(),
+            ..Plan::default()
         };
         let mut retries = Retries::default();
         let fates = [(1, failed(Class::Transient)), (2, Fate::Done)].into();
@@ -190,7 +190,7 @@ mod tests {
     #[test]
     fn a_step_that_does_not_help_backs_off_longer_and_longer() {
         let mut now = Instant::now();
-        let plan = Plan { steps: vec![step(1, "a", "/a", &[])], held: BTreeMap::new() };
+        let plan = Plan { steps: vec![step(1, "a", "/a", &[])], ..Plan::default() };
         let mut retries = Retries::default();
         let mut delays = Vec::new();
         for _ in 0..3 {
@@ -209,14 +209,14 @@ mod tests {
     #[test]
     fn what_is_held_or_settled_is_not_due() {
         let now = Instant::now();
-        let plan = Plan { steps: vec![step(1, "a", "/a", &[])], held: BTreeMap::new() };
+        let plan = Plan { steps: vec![step(1, "a", "/a", &[])], ..Plan::default() };
         let mut retries = Retries::default();
         let fates = [(1, failed(Class::Transient))].into();
         retries.note(&plan, &fates, &BTreeMap::new(), now, 0.0);
         let (owner, uid) = (ObjectKey::agent("agent-3"), Uid::new("0190-12345678"));
         let hold = agent_harness_model::plan::Hold::Unknown("down".into());
         let held = [(plan.steps[0].resource.clone(), hold)].into();
-        let held = Plan { steps: Vec::new(), held };
+        let held = Plan { steps: Vec::new(), held, ..Plan::default() };
         retries.forget_settled(&owner, &uid, &held);
         assert_eq!(retries.next_due(&held), None);
         assert!(retries.next_due(&plan).is_some(), "it is only held");
@@ -227,13 +227,13 @@ mod tests {
     #[test]
     fn terminal_failures_wait_for_the_resync_and_another_action_starts_afresh() {
         let now = Instant::now();
-        let plan = Plan { steps: vec![step(1, "a", "/a", &[])], held: BTreeMap::new() };
+        let plan = Plan { steps: vec![step(1, "a", "/a", &[])], ..Plan::default() };
         let mut retries = Retries::default();
         let fates = [(1, failed(Class::Terminal))].into();
         retries.note(&plan, &fates, &BTreeMap::new(), now, 0.0);
         let due = retries.next_due(&plan).unwrap();
         assert_eq!(due, now + Duration::from_secs(30));
-        let other = Plan { steps: vec![step(1, "a", "/elsewhere", &[])], held: BTreeMap::new() };
+        let other = Plan { steps: vec![step(1, "a", "/elsewhere", &[])], ..Plan::default() };
         assert_eq!(retries.withhold(&other, now), BTreeMap::new());
         assert_eq!(retries.withhold(&plan, now), BTreeMap::new(), "it was forgotten");
     }
@@ -246,7 +246,7 @@ mod tests {
             stop_signal: "SIGTERM".into(),
             stop_grace_ms: 1,
         }));
-        let plan = Plan { steps: vec![step(1, "a", "/a", &[]), second], held: BTreeMap::new() };
+        let plan = Plan { steps: vec![step(1, "a", "/a", &[]), second], ..Plan::default() };
         let mut retries = Retries::default();
         let fates = [(1, Fate::Done), (2, failed(Class::Transient))].into();
         retries.note(&plan, &fates, &BTreeMap::new(), now, 0.0);
@@ -264,7 +264,7 @@ mod tests {
             stop_signal: "SIGTERM".into(),
             stop_grace_ms: 1,
         }));
-        let plan = Plan { steps: vec![step(1, "a", "/a", &[]), second], held: BTreeMap::new() };
+        let plan = Plan { steps: vec![step(1, "a", "/a", &[]), second], ..Plan::default() };
         let mut retries = Retries::default();
         let tried = [(1, Fate::Done), (2, failed(Class::Terminal))].into();
         retries.note(&plan, &tried, &BTreeMap::new(), now, 0.0);

@@ -228,7 +228,7 @@ fn publish(core: &Core, view: &Arc<View>, now: Timestamp) {
         }
     }
     for key in changed {
-        core.retries().forget(&key);
+        core.try_anew(&key);
         core.queue.add(Job::Object(key), Duration::ZERO);
     }
     if let Some(at) = view.intake.ask_again {

@@ -10,6 +10,7 @@ use crate::admission::{Amount, Capacity};
 use crate::id::{ObjectKey, ResourceId, Uid};
 use crate::kinds::service::{PostgresConnection, StoreConnection};
 use crate::kinds::{AnyTarget, Need, Place};
+use crate::spec::Drift;
 use crate::verify::Pipeline;
 
 /// What is wanted of all objects.
@@ -62,6 +63,8 @@ pub struct DesiredObject {
     pub capacity: Capacity,
     /// The host has no room for it: nothing of it is begun or changed; why.
     pub no_room: Option<String>,
+    /// What is done about drift.
+    pub drift: Drift,
     /// Every resource, wanted or leaving.
     pub resources: BTreeMap<ResourceId, Wanted>,
     /// Ports by name, for status and `ctl url`.

@@ -8,6 +8,7 @@ pub mod api;
 pub mod bytes;
 pub mod desired;
 pub mod doctor;
+pub mod drift;
 pub mod hash;
 pub mod id;
 pub mod kinds;

@@ -39,7 +39,10 @@ fn where_no_watch_can_be_had_edits_are_seen_all_the_same() {
     let mut command = site.command("unshare");
     let none = "echo 0 >/proc/sys/user/max_inotify_instances && exec \"$@\"";
     command.args(["--user", "--map-root-user", "sh", "-c", none, "sh"]);
-    command.arg(site.controller().get_program()).args(["run", "--specs"]).arg(site.specs());
+    command
+        .arg(site.controller().get_program())
+        .args(["run", "--resync=2s", "--specs"])
+        .arg(site.specs());
     site.begin(command);
     site.ready("blind-1");
     write(&site, 1);

@@ -22,6 +22,7 @@ pub mod logs;
 pub mod prove;
 pub mod psql;
 pub mod rebuild;
+pub mod reconcile;
 pub mod reset;
 pub mod restart;
 pub mod schema;

@@ -79,9 +79,20 @@ pub struct Folders {
     /// How long a spec has to be away before its object leaves: an editor may only be writing it anew
     #[arg(long, value_name = "TIME", env = "HARNESS_GRACE", default_value = "3s")]
     pub grace: Duration,
+    /// How often everything is looked at again, whether something was heard of it or not
+    #[arg(long, value_name = "TIME", env = "HARNESS_RESYNC", default_value = "60s", value_parser = at_least_a_second)]
+    pub resync: Duration,
     /// How many commands of `ctl verify` run at the same time, over all agents; the others wait [default: the processors]
     #[arg(long, value_name = "N", env = "HARNESS_JOBS", value_parser = clap::value_parser!(u16).range(1..))]
     pub jobs: Option<u16>,
+}
+
+fn at_least_a_second(text: &str) -> Result<Duration, String> {
+    let time: Duration = text.parse()?;
+    if time.0 < std::time::Duration::from_secs(1) {
+        return Err("it takes at least 1s".to_owned());
+    }
+    Ok(time)
 }
 
 /// By which control groups processes are held.
@@ -195,7 +206,8 @@ impl Folders {
         let (adopt, cgroups) = (self.adopt, self.cgroups.into());
         let grace = SignedDuration::try_from(self.grace.0).unwrap_or(config.grace);
         let webhook = self.webhook.or(written.webhook);
-        Ok(Config { grace, adopt, cgroups, jobs, sources, folders, webhook, ..config })
+        let resync = self.resync.0;
+        Ok(Config { grace, resync, adopt, cgroups, jobs, sources, folders, webhook, ..config })
     }
 }
 

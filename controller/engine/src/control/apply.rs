@@ -227,7 +227,9 @@ async fn plan(control: &Control, now: &View, trial: Trial, all: bool) -> (String
     let mut text = String::new();
     let mut steps = 0;
     for (key, uid) in &changed {
-        let mut plan = plan_object(&then.desired, &have, key, uid);
+        let past = then.object(key, uid).map(|object| control.core.past(object, uid));
+        let past = past.unwrap_or_default();
+        let mut plan = plan_object(&then.desired, &have, &past, key, uid);
         for step in &mut plan.steps {
             step.id += steps;
             step.after.iter_mut().for_each(|id| *id += steps);

@@ -109,7 +109,7 @@ fn order(
             }
         })
         .map_err(|error| Refusal::failed(&error))?;
-    core.retries().forget(key);
+    core.try_anew(key);
     // It is on record: what cannot be looked at now is looked at again.
     if let Err(error) = survey_with(core, &turn, Duration::ZERO) {
         tracing::error!("{}", crate::facts::chain(&error));

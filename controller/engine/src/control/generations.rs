@@ -169,7 +169,7 @@ fn order(core: &Core, key: &ObjectKey) -> Result<Rebuilt, Refusal> {
     core.ledger()
         .update(&uid, |record| record.rebuilds += 1)
         .map_err(|error| Refusal::failed(&error))?;
-    core.retries().forget(key);
+    core.try_anew(key);
     let view = survey_with(core, &turn, Duration::ZERO).map_err(|error| Refusal::failed(&error))?;
     drop(turn);
     core.queue.add(Job::Object(key.clone()), Duration::ZERO);

@@ -105,7 +105,7 @@ fn delete_object(core: &Core, key: &ObjectKey, query: &DeleteQuery) -> Result<De
         }
     }
     let until = core.ledger().get(&first.uid).and_then(|record| record.deletion.clone());
-    core.retries().forget(key);
+    core.try_anew(key);
     core.queue.add(Job::Survey, Duration::ZERO);
     // Where nothing is left to be done, the survey finds no change, and wakes nobody.
     core.queue.add(Job::Object(key.clone()), Duration::ZERO);

@@ -137,7 +137,7 @@ pub async fn reconcile(
     if !control.core.keys().contains(&key) {
         return Err(Refusal::no_object(&key));
     }
-    control.core.retries().forget(&key);
+    control.core.try_anew(&key);
     // Whoever asks knows of something that may not be seen yet.
     for record in control.core.ledger().records().filter(|record| record.key == key) {
         control.core.order_look(&record.uid);

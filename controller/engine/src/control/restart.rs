@@ -117,7 +117,7 @@ async fn order(
     // Subscribed before the order, so nothing falls in between.
     let news = core.restarted.subscribe();
     core.order_restart(ids.clone());
-    core.retries().forget(key);
+    core.try_anew(key);
     core.queue.add(Job::Object(key.clone()), Duration::ZERO);
     if !wait {
         return Ok(StatusCode::NO_CONTENT);

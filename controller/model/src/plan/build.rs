@@ -4,16 +4,20 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Hold, Plan, Step, StepId, exchange};
 use crate::desired::{Dependency, DesiredObject, Wanted};
+use crate::drift::Past;
 use crate::id::{ResourceId, ResourceKind};
 use crate::kinds::{
-    Action, AnyTarget, Have, Need, Place, Verdict, bucket, database, diff, process, setup, worktree,
+    Action, AnyTarget, Cause, Have, Need, Place, Verdict, bucket, database, diff, process, setup,
+    worktree,
 };
 use crate::plant::{Bug, is_planted};
+use crate::spec::OnDrift;
 use crate::world::{Observed, Seen};
 
 /// Plans one object.
-pub(super) fn build(object: &DesiredObject, have: &Observed) -> Plan {
-    let mut builder = Builder { object, have, plan: Plan::default(), steps_of: BTreeMap::new() };
+pub(super) fn build(object: &DesiredObject, have: &Observed, past: &Past) -> Plan {
+    let mut builder =
+        Builder { object, have, past, plan: Plan::default(), steps_of: BTreeMap::new() };
     // Processes that leave go first: they hold ports, and they write to what is about to move.
     for (id, wanted) in &object.resources {
         if id.kind == ResourceKind::Process && leaving(wanted) {
@@ -72,6 +76,7 @@ fn creation_order(object: &DesiredObject) -> Vec<&ResourceId> {
 struct Builder<'a> {
     object: &'a DesiredObject,
     have: &'a Observed,
+    past: &'a Past,
     plan: Plan,
     steps_of: BTreeMap<&'a ResourceId, Vec<StepId>>,
 }
@@ -99,12 +104,17 @@ impl<'a> Builder<'a> {
         match verdict {
             Verdict::Settled => {}
             Verdict::Wait(why) => self.hold(id, Hold::Wait(why)),
+            Verdict::Drift(_) if self.object.drift.of(id.kind) == OnDrift::Ignore => {}
             Verdict::Drift(why) => self.hold(id, Hold::Drift(why)),
             Verdict::Conflict(why) => self.hold(id, Hold::Conflict(why)),
             Verdict::Stalled(why) => self.hold(id, Hold::Stalled(why)),
             Verdict::Change(changes) => {
                 if let Some(why) = self.object.no_room.as_ref().filter(|_| !leaving(wanted)) {
                     return self.hold(id, Hold::NoRoom(why.clone()));
+                }
+                let drift = self.drift(id, wanted, have, &changes);
+                if drift.as_deref().is_some_and(|what| self.is_left(id, what)) {
+                    return;
                 }
                 if exchange::makes_room(self.object, wanted) {
                     self.end_processes("its worktree is exchanged for that of another repository");
@@ -123,8 +133,40 @@ impl<'a> Builder<'a> {
                     }
                     Ok(after) => self.change(id, changes, after),
                 }
+                if let Some(what) = drift.filter(|_| self.steps_of.contains_key(id)) {
+                    self.plan.drifted.insert(id.clone(), what);
+                }
             }
         }
+    }
+
+    /// What `changes` put right that somebody changed. Where it lies in what is itself about to be made, it is no more
+    /// than a part of that.
+    fn drift(
+        &self,
+        id: &ResourceId,
+        wanted: &Wanted,
+        have: Option<&Have>,
+        changes: &[(Action, Cause)],
+    ) -> Option<String> {
+        let AnyTarget::Present(want) = &wanted.target else { return None };
+        let stands = |it: &Dependency| {
+            !self.steps_of.contains_key(&it.on)
+                && matches!(self.have.get(&it.on), Seen::Known(Some(have)) if have.satisfies(it.need))
+        };
+        self.past.drift(id, want, have, changes).filter(|_| wanted.after.iter().all(stands))
+    }
+
+    /// Whether drift is left as it is, by the policy of its kind or because it comes again and again.
+    fn is_left(&mut self, id: &ResourceId, what: &str) -> bool {
+        let why = match (self.object.drift.of(id.kind), self.past.flapping.get(id)) {
+            (OnDrift::Ignore, _) => return true,
+            (OnDrift::Warn, _) => format!("{what}, and stays so: its spec says `drift: warn`"),
+            (OnDrift::Correct, Some(why)) => format!("{what}; {why}"),
+            (OnDrift::Correct, None) => return false,
+        };
+        self.hold(id, Hold::Drift(why));
+        true
     }
 
     fn hold(&mut self, id: &ResourceId, hold: Hold) {

@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::desired::Desired;
+use crate::drift::Past;
 use crate::id::{ObjectKey, ResourceId, Uid};
 use crate::kinds::{Action, Cause, Need, Reversibility};
 use crate::world::Observed;
@@ -91,6 +92,8 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// Resources about which nothing is done although they are not as wanted.
     pub held: BTreeMap<ResourceId, Hold>,
+    /// Resources whose steps put right what somebody changed or removed: what that is.
+    pub drifted: BTreeMap<ResourceId, String>,
 }
 
 impl Plan {
@@ -126,11 +129,11 @@ impl fmt::Display for Plan {
     }
 }
 
-/// The plan for all objects.
+/// The plan for all objects, where nothing is remembered of earlier ones: all that differs is a change.
 pub fn plan(want: &Desired, have: &Observed) -> Plan {
     let mut whole = Plan::default();
     for (key, uid) in want.objects.keys() {
-        let part = plan_object(want, have, key, uid);
+        let part = plan_object(want, have, &Past::default(), key, uid);
         let shift = whole.steps.len();
         whole.steps.extend(part.steps.into_iter().map(|mut step| {
             step.id += shift;
@@ -138,15 +141,22 @@ pub fn plan(want: &Desired, have: &Observed) -> Plan {
             step
         }));
         whole.held.extend(part.held);
+        whole.drifted.extend(part.drifted);
     }
     whole
 }
 
 /// The plan for one incarnation of one object. Other objects' resources are looked at, never acted upon.
-pub fn plan_object(want: &Desired, have: &Observed, key: &ObjectKey, uid: &Uid) -> Plan {
+pub fn plan_object(
+    want: &Desired,
+    have: &Observed,
+    past: &Past,
+    key: &ObjectKey,
+    uid: &Uid,
+) -> Plan {
     want.objects
         .get(&(key.clone(), uid.clone()))
         .filter(|object| object.suspended.is_none() || object.deleting)
-        .map(|object| build::build(object, have))
+        .map(|object| build::build(object, have, past))
         .unwrap_or_default()
 }

@@ -15,6 +15,7 @@ use crate::kinds::{
 use crate::secret::Secret;
 use crate::world::Seen;
 
+mod drift;
 mod ended;
 mod lives;
 mod room;

@@ -71,6 +71,7 @@ pub(super) fn resolve(cx: &mut Context<'_>, document: &Document) -> Result<(), S
     }
     parts.add_processes(cx, &around, &ready)?;
     cx.object.verify = verify::pipeline(cx, &around, &spec, root)?;
+    cx.object.drift = spec.drift.unwrap_or_default();
     cx.object.asks = requests::of_agent(&spec);
     cx.object.capacity = requests::capacity(cx.documents, spec.infra.as_deref());
     if own.suspend == Some(true) {

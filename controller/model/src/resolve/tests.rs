@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::drift::Past;
 use crate::kinds::{AnyTarget, Resource};
 use crate::plan::plan;
 use crate::secret::Secret;
@@ -252,7 +253,13 @@ fn a_base_that_does_not_exist_stops_the_template_and_no_agent() {
         .collect();
     let key = (ObjectKey::agent("agent-3"), Uid::new("00000000-agent-agent-3"));
     // What does not need the database is made, what does waits.
-    insta::assert_snapshot!(crate::plan::plan_object(desired, &seen, &key.0, &key.1), @r#"
+    insta::assert_snapshot!(crate::plan::plan_object(
+        desired,
+        &seen,
+        &Past::default(),
+        &key.0,
+        &key.1
+    ), @r#"
     #1 agent/agent-3 worktree//home/me/worktrees/agent-3, add fix/foo from main, does not exist
     [1] -> #2 agent/agent-3 file/.env.agent.3, write, does not exist
     #3 agent/agent-3 bucket/agent-3, create, does not exist

@@ -12,6 +12,7 @@ pub mod controller;
 pub mod decode;
 mod deletion;
 pub mod diagnostic;
+mod drift;
 mod infra;
 mod limits;
 mod meta;
@@ -41,6 +42,7 @@ pub use container::{
     Ulimit,
 };
 pub use deletion::Deletion;
+pub use drift::{Drift, OnDrift};
 pub use infra::{
     BucketPolicy, Cors, EmbeddedObjectStore, EmbeddedPostgres, ExternalObjectStore,
     ExternalPostgres, Infra, InfraSpec, ObjectStore, Postgres, Service, StoreKeys,

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Command, Cors, Deletion, Duration, FileMode, Limits, Metadata, Ordered, ProblemMatcher,
+    Command, Cors, Deletion, Drift, Duration, FileMode, Limits, Metadata, Ordered, ProblemMatcher,
     Process, Requests, Tool, Value, VerifyStage,
 };
 
@@ -84,6 +84,10 @@ pub struct StackSpec {
     /// What becomes of an agent that is to go. Example: `{protect: true, retain: 7d}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deletion: Option<Deletion>,
+    /// What is done about things of an agent that somebody changed or removed, by their kind. Default: all is corrected.
+    /// Example: `{file: warn, bucket: ignore}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drift: Option<Drift>,
     /// Programs of the host that the stack needs, by name: what `ctl doctor --for stack/NAME` looks for. Default: none.
     /// Example: `{node: {version: ">=20.19", fix: "fnm install 20"}}`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -116,6 +120,7 @@ impl Default for StackSpec {
             limits: None,
             requests: None,
             deletion: None,
+            drift: None,
             tools: BTreeMap::new(),
             verify: Ordered::default(),
             problem_matchers: BTreeMap::new(),

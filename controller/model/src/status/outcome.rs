@@ -11,9 +11,9 @@ use super::summary::{Summary, Why};
 use super::{Blocked, Phase, Status};
 use crate::desired::DesiredObject;
 use crate::id::{ObjectKey, ResourceId};
-use crate::kinds::Place;
+use crate::kinds::{Need, Place};
 use crate::plan::Hold;
-use crate::world::{Class, Fate, Observed};
+use crate::world::{Class, Fate, Observed, Seen};
 
 /// What came of a reconcile: all that a status is made from.
 #[derive(Debug)]
@@ -74,7 +74,13 @@ pub fn status(outcome: &Outcome<'_>, previous: Option<&Status>, now: Timestamp) 
             (Some((owner, status)), _) => summary.behind(owner, status),
             // What it waits for is told, and is not on its way: neither is this.
             (None, Hold::Blocked { by, .. }) if hopeless.contains(by) => summary.unsynced = true,
-            (None, hold) => summary.hold(id, hold, source(id), failing_owner(id, hold, others)),
+            (None, hold) => {
+                // What is left as it is still is not there.
+                let there =
+                    matches!(have.get(id), Seen::Known(Some(it)) if it.satisfies(Need::Exists));
+                summary.unsynced |= matches!(hold, Hold::Drift(_)) && !there;
+                summary.hold(id, hold, source(id), failing_owner(id, hold, others));
+            }
         }
     }
     // What failed, or stands behind what failed, is told by that: nobody is about to do it.

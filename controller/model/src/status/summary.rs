@@ -107,7 +107,7 @@ impl Summary {
     }
 
     pub(super) fn first_reason(&self) -> String {
-        [&self.stalled, &self.retries, &self.unknown, &self.waits]
+        [&self.stalled, &self.retries, &self.unknown, &self.waits, &self.drift]
             .into_iter()
             .flatten()
             .next()

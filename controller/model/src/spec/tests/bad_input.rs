@@ -13,7 +13,7 @@ fn unknown_keys_name_the_nearest_right_one() {
     6 |   worktre: {branch: fix/foo}
       |   ^^^^^^^
       |
-      = help: did you mean `worktree`? the keys of `spec` are `infra`, `ports`, `portStride`, `worktree`, `database`, `bucket`, `env`, `path`, `files`, `setup`, `processes`, `limits`, `requests`, `deletion`, `tools`, `verify`, `problemMatchers`, `stack`, `id` and `suspend`
+      = help: did you mean `worktree`? the keys of `spec` are `infra`, `ports`, `portStride`, `worktree`, `database`, `bucket`, `env`, `path`, `files`, `setup`, `processes`, `limits`, `requests`, `deletion`, `drift`, `tools`, `verify`, `problemMatchers`, `stack`, `id` and `suspend`
     ");
     let parsed = agent("spec: {stak: app, worktree: {branc: x}, zzz: 1}\n");
     insta::assert_snapshot!(words(&parsed), @"
@@ -23,7 +23,7 @@ fn unknown_keys_name_the_nearest_right_one() {
     4 | spec: {stak: app, worktree: {branc: x}, zzz: 1}
       |        ^^^^
       |
-      = help: did you mean `stack`? the keys of `spec` are `infra`, `ports`, `portStride`, `worktree`, `database`, `bucket`, `env`, `path`, `files`, `setup`, `processes`, `limits`, `requests`, `deletion`, `tools`, `verify`, `problemMatchers`, `stack`, `id` and `suspend`
+      = help: did you mean `stack`? the keys of `spec` are `infra`, `ports`, `portStride`, `worktree`, `database`, `bucket`, `env`, `path`, `files`, `setup`, `processes`, `limits`, `requests`, `deletion`, `drift`, `tools`, `verify`, `problemMatchers`, `stack`, `id` and `suspend`
 
     error: unknown key `branc` in `spec.worktree`
      --> specs/agent-3.yaml:4:30
@@ -39,7 +39,7 @@ fn unknown_keys_name_the_nearest_right_one() {
     4 | spec: {stak: app, worktree: {branc: x}, zzz: 1}
       |                                         ^^^
       |
-      = help: the keys of `spec` are `infra`, `ports`, `portStride`, `worktree`, `database`, `bucket`, `env`, `path`, `files`, `setup`, `processes`, `limits`, `requests`, `deletion`, `tools`, `verify`, `problemMatchers`, `stack`, `id` and `suspend`
+      = help: the keys of `spec` are `infra`, `ports`, `portStride`, `worktree`, `database`, `bucket`, `env`, `path`, `files`, `setup`, `processes`, `limits`, `requests`, `deletion`, `drift`, `tools`, `verify`, `problemMatchers`, `stack`, `id` and `suspend`
     ");
 }
 

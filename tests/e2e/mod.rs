@@ -23,6 +23,7 @@ mod history;
 mod host;
 mod isolation;
 mod justfile;
+mod leaks;
 mod life;
 mod lightdash;
 mod limits;

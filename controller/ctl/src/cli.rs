@@ -83,6 +83,7 @@ See what is there
   sources      Show the Git repositories that specs come from
   info         Show which controller runs here
   doctor       Look at what everything rests on
+  leaks        List what is of no object that is known
 
 Work inside an agent or a service
   verify       Check an agent's work
@@ -141,6 +142,7 @@ enum Verb {
     #[command(alias = "version")]
     Info(verbs::info::InfoArgs),
     Doctor(verbs::doctor::DoctorArgs),
+    Leaks(verbs::leaks::LeaksArgs),
     Verify(verbs::verify::VerifyArgs),
     Prove(verbs::prove::ProveArgs),
     Exec(verbs::exec::ExecArgs),
@@ -193,6 +195,7 @@ impl Cli {
             Verb::Env(args) => verbs::env::run(args, &client()?, ui).await,
             Verb::Info(args) => verbs::info::run(args, &client()?, ui).await,
             Verb::Doctor(args) => verbs::doctor::run(args, &client()?, ui).await,
+            Verb::Leaks(args) => verbs::leaks::run(args, &client()?, ui).await,
             Verb::Verify(args) => verbs::verify::run(args, &client()?, ui).await,
             Verb::Prove(args) => verbs::prove::run(args, &client()?, ui).await,
             Verb::Exec(args) => verbs::exec::run(args, &client()?, ui).await,
@@ -272,6 +275,7 @@ mod tests {
           sources      Show the Git repositories that specs come from
           info         Show which controller runs here
           doctor       Look at what everything rests on
+          leaks        List what is of no object that is known
 
         Work inside an agent or a service
           verify       Check an agent's work

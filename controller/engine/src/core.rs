@@ -2,10 +2,12 @@
 //! Nothing here looks at the world or acts upon it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use agent_harness_model::api::Severity;
+use agent_harness_model::audit;
 use agent_harness_model::desired::DesiredObject;
 use agent_harness_model::drift::Past;
 use agent_harness_model::id::{Mark, ObjectKey, ResourceId, Uid};
@@ -77,6 +79,7 @@ pub struct Core {
     looks: Mutex<BTreeSet<Uid>>,
     troubles: Mutex<BTreeMap<Job, String>>,
     looked_at: Mutex<BTreeSet<(ObjectKey, Uid)>>,
+    leaks: AtomicUsize,
     view: watch::Sender<Arc<View>>,
     outdated: Mutex<BTreeSet<ObjectKey>>,
     turn: Mutex<()>,
@@ -133,6 +136,7 @@ impl Core {
             looks: Mutex::default(),
             troubles: Mutex::default(),
             looked_at: Mutex::default(),
+            leaks: AtomicUsize::new(0),
             view: watch::Sender::default(),
             outdated: Mutex::default(),
             turn: Mutex::default(),
@@ -276,7 +280,17 @@ impl Core {
                 Job::Object(key) => format!("{key}: {why}"),
             });
         }
+        let leaks = self.leaks.load(Ordering::Relaxed);
+        problems.extend((leaks > 0).then(|| audit::summary(leaks)));
         problems
+    }
+
+    /// Notes how many things carry our mark and are of nobody known.
+    pub fn note_leaks(&self, count: usize) {
+        let before = self.leaks.swap(count, Ordering::Relaxed);
+        if count > before {
+            tracing::warn!("{}", audit::summary(count));
+        }
     }
 
     /// Begins a job; `None` when no more are taken.

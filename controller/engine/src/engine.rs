@@ -25,6 +25,7 @@ use crate::down::{DownError, down};
 use crate::execute::Lanes;
 use crate::facts::chain;
 use crate::intake::watch::Watch;
+use crate::leaks;
 use crate::observe::{Observer, Question};
 use crate::publish;
 use crate::pull::webhook;
@@ -89,7 +90,7 @@ impl<W: World> Engine<W> {
         tasks.spawn(control::serve(listener, Arc::clone(core), outside, stop.clone()));
         tasks.spawn(hear(Arc::clone(core), Arc::clone(observer), hints));
         tasks.spawn(watch(Arc::clone(core)));
-        tasks.spawn(resync(Arc::clone(core), Arc::clone(observer)));
+        tasks.spawn(resync(Arc::clone(converger)));
         for puller in core.pulls.all() {
             tasks.spawn(Arc::clone(puller).keep_asking(Arc::clone(core), stop.clone()));
         }
@@ -255,17 +256,21 @@ fn template_files(needs: &BTreeSet<Need>) -> BTreeSet<PathBuf> {
 }
 
 /// Looks at everything now and then: whatever was missed is seen then. One listing per backend serves all.
-async fn resync<W: World>(core: Arc<Core>, observer: Arc<Observer<W>>) {
+async fn resync<W: World>(converger: Arc<Converger<W>>) {
+    let Converger { core, world, observer, .. } = &*converger;
     loop {
         tokio::time::sleep(core.config.resync.mul_f64(0.9 + 0.2 * jitter())).await;
         core.queue.resync(Job::Survey, Duration::ZERO);
         let view = core.view();
-        observer.look(&view.connections, questions::about_all(&view, &core), Duration::ZERO).await;
+        observer.look(&view.connections, questions::about_all(&view, core), Duration::ZERO).await;
         let keys = core.keys();
         let begin = Timestamp::now().checked_sub(core.config.retention).unwrap_or_default();
         core.events.forget(|key| keys.contains(key), begin);
         for key in keys {
             core.queue.resync(Job::Object(key), Duration::ZERO);
+        }
+        if let Some(outside) = world.live() {
+            leaks::note(core, &outside).await;
         }
     }
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
+use agent_harness_model::api::Severity;
 use agent_harness_model::desired::{Desired, DesiredObject, Wanted};
 use agent_harness_model::id::{ResourceId, Uid};
 use agent_harness_model::kinds::{
@@ -16,6 +17,7 @@ use agent_harness_model::plant::{Bug, is_planted};
 use agent_harness_model::world::{Fate, Observed, Seen};
 use jiff::Timestamp;
 
+use crate::assemble::is_put_aside;
 use crate::core::{Core, Job};
 use crate::intake::servers::lies_in;
 use crate::ledger::{Ledger, LedgerError, Life, ObjectRecord, kept_as};
@@ -285,6 +287,9 @@ pub fn leave(
         .map(|(id, wanted)| (id.local(), wanted))
         .collect();
     if !gone.is_empty() {
+        if let Some(record) = ledger.get(uid) {
+            tell_lost(core, record, &gone);
+        }
         ledger.update(uid, |record| {
             record.resources.retain(|local, _| !gone.iter().any(|(gone, _)| gone == local));
         })?;
@@ -332,6 +337,21 @@ pub fn leave(
         core.queue.add(Job::Survey, std::time::Duration::ZERO);
     }
     Ok(Left::Trashed)
+}
+
+/// Tells of data that was in the trash, and that somebody has removed from there: it does not come back.
+fn tell_lost(core: &Core, record: &ObjectRecord, gone: &[(String, &Wanted)]) {
+    if record.deletion.as_ref().is_none_or(|it| it.trashed_at.is_none()) {
+        return;
+    }
+    let lost = gone.iter().filter(|(_, wanted)| wanted.target == AnyTarget::Trashed);
+    for (local, _) in lost.filter(|(_, wanted)| is_put_aside(wanted.place.kind())) {
+        let uid = record.uid.short();
+        let message = format!(
+            "{local} of {uid} was in the trash and is gone: somebody has removed it, and it does not come back"
+        );
+        core.event(&record.key, Severity::Warning, "Lost", message);
+    }
 }
 
 /// Whether the ledger has a resource of which the view says nothing: one that a plan wrote down which was overtaken

@@ -22,6 +22,8 @@
 //! | `DELETE /v1/objects/{kind}/{name}?purge=true&uid=UID` or `…?purge=true&all=true` | | [`Deleted`]; with `dryRun=true` nothing is deleted |
 //! | `POST /v1/objects/{kind}/{name}/undelete?uid=UID` | | [`Applied`] |
 //! | `GET /v1/trash` | | `Vec<Trashed>` |
+//! | `GET /v1/leaks` | | [`Audit`] |
+//! | `POST /v1/leaks/remove` | [`RemoveLeaks`] | `Vec<Removed>`, in the order in which it was done |
 //! | `POST /v1/approve` | | [`Approved`] |
 //! | `GET /v1/sources` | | `Vec<SourceStatus>`, by their names |
 //! | `POST /v1/sync?source=NAME` | | `Vec<SourceStatus>`, once those were asked for news, or the one that is named |
@@ -59,6 +61,7 @@ mod check;
 mod database;
 mod frame;
 mod health;
+mod leak;
 mod prove;
 mod query;
 mod service;
@@ -76,6 +79,7 @@ pub use check::{Check, Verdict};
 pub use database::{Generation, GenerationState, KeptDatabase, Rebuilt, Replaced};
 pub use frame::{Ended, ExecRequest, Frame, FrameError, Frames, WindowSize};
 pub use health::HealthNow;
+pub use leak::{Audit, Leak, RemoveLeaks, Removed};
 pub use prove::{Belongings, Places, Proof, ProveRequest};
 pub use query::SlowQuery;
 pub use service::ServiceNow;

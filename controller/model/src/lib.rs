@@ -5,6 +5,7 @@
 
 pub mod admission;
 pub mod api;
+pub mod audit;
 pub mod bytes;
 pub mod desired;
 pub mod doctor;

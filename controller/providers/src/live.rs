@@ -2,6 +2,7 @@
 
 mod health;
 mod kept;
+mod marked;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,6 +22,8 @@ use crate::postgres::{Server, Servers, StatementsError, statements};
 use crate::process::figures::{Table, Usage};
 use crate::process::{Process, ProcessState, Supervisor, described, process_id};
 use crate::provider::within;
+
+pub use marked::{Marked, Where};
 
 /// How long the engine may take to tell of one container, the time between two looks included.
 const LOOK: Duration = Duration::from_secs(8);

@@ -57,6 +57,7 @@ fn killed_at_every_boundary_what_is_called_back_comes_whole_and_what_is_purged_g
             site.write_spec("agent-2.yaml", &spec);
             site.ready("agent-2");
             assert_eq!(site.sql("agent_2", NOTE), "", "{fault}: it begins anew");
+            assert_eq!(site.ctl_ok(&["leaks", "-o", "name"]), "", "{fault}");
             assert!(number > 1 || died_coming, "the controller was built without `faults`");
             if !died_coming && !died_going {
                 assert!(number > 5, "an agent has more than {number} steps");

@@ -161,6 +161,7 @@ fn count(trial: &mut Trial<'_>, round: &Round, fault: &str) {
     assert_eq!(lives, [round.lives; 4], "{fault}");
     trial.tally.counts(running(&trial.site, 2).len(), 3);
     assert_eq!(bystanders(&trial.site), round.others, "{fault}: they had no part in it");
+    trial.count_leaks();
 }
 
 /// What ran when the fault came runs still. Whether one came.

@@ -50,6 +50,7 @@ fn killed_at_every_boundary_a_database_is_replaced_whole_or_not_at_all() {
     let known = list.as_array().unwrap().len();
     let databases = "SELECT count(*) FROM pg_database WHERE datname LIKE 'kept\\_%\\_agent\\_2'";
     assert_eq!(site.sql("postgres", databases), known.to_string());
+    assert_eq!(site.ctl_ok(&["leaks", "-o", "name"]), "");
 }
 
 /// Asks for something of agent 2 under a controller that dies, and lets the next one finish it; whether one died.

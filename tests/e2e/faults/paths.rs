@@ -225,9 +225,16 @@ impl<'a, 'b> Path<'a, 'b> {
                     let object = site.ctl(&["get", &name, "-o", "yaml"]);
                     object.status.success().then_some(())
                 });
+                // Whoever broke the same thing again and again has stopped.
+                site.ctl_ok(&["reconcile", &name]);
                 site.ready(&name);
             } else {
                 site.eventually(&format!("{name} to be gone"), || {
+                    // Both at once are held by the guard, and meant to go.
+                    let is_held = site.ctl_ok(&["get", "-o", "wide"]).contains("are frozen");
+                    if is_held {
+                        site.ctl_ok(&["approve"]);
+                    }
                     site.is_gone(&name).then_some(())
                 });
             }
@@ -290,6 +297,7 @@ impl<'a, 'b> Path<'a, 'b> {
         self.wrote.clear();
         self.emptied.clear();
         self.strangers.are_as_before(self.trial);
+        self.trial.count_leaks();
     }
 
     /// Every life of it goes for good; nothing is left.

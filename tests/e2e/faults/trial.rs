@@ -68,6 +68,15 @@ impl<'a> Trial<'a> {
         self.site.within(patience, what, || done(&self.site).then_some(()));
     }
 
+    /// Counts what carries our mark and is of no object that the ledger knows, with where it was looked for.
+    pub fn count_leaks(&mut self) {
+        let audit = self.site.ctl_ok(&["leaks", "-o", "json"]);
+        let audit: serde_json::Value = serde_json::from_str(&audit).unwrap();
+        assert_eq!(audit["unknown"], serde_json::json!([]));
+        self.tally.orphans += audit["leaks"].as_array().unwrap().len();
+        assert_eq!(audit["leaks"], serde_json::json!([]));
+    }
+
     /// Starts a controller with a fault, asks it for something, and waits for the fault, or until all is `done` where there
     /// is none. From there a controller without faults works until it is done. What ran of agent 2 when the fault came;
     /// `None` without one.

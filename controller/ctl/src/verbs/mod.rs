@@ -18,6 +18,7 @@ pub mod get;
 pub mod health;
 pub mod history;
 pub mod info;
+pub mod leaks;
 pub mod logs;
 pub mod prove;
 pub mod psql;

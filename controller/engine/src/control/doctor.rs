@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use agent_harness_model::api::Check;
+use agent_harness_model::audit;
 use agent_harness_model::doctor::{self, Host};
 use agent_harness_model::id::{ObjectKey, ObjectKind};
 use agent_harness_model::resolve::requests;
@@ -21,6 +22,7 @@ use super::Control;
 use super::answer::Refusal;
 use crate::core::Core;
 use crate::facts::chain;
+use crate::leaks;
 
 /// A program that is there tells its version within this, also a cold one.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -37,11 +39,14 @@ pub async fn checks(
     Query(query): Query<DoctorQuery>,
 ) -> Result<Json<Vec<Check>>, Refusal> {
     let stack = query.stack.map(|name| stack(&control, &name)).transpose()?;
-    let held_by = super::figures::outside(&control)?.held_by();
+    let outside = super::figures::outside(&control)?;
+    let held_by = outside.held_by();
     let core = Arc::clone(&control.core);
     let look = tokio::task::spawn_blocking(move || look(&core, held_by));
     let host = look.await.map_err(|error| Refusal::failed(&error))?;
     let mut checks = doctor::checks(&host);
+    let audit = leaks::audit(&control.core, &outside, true).await;
+    checks.push(audit::check(&audit.leaks, &audit.unknown));
     if let Some(stack) = stack {
         checks.extend(doctor::room(&host, requests::of_agent(&stack)));
         let environment = control.core.facts.facts().environment.clone();

@@ -13,6 +13,7 @@ mod files;
 mod generations;
 mod history;
 mod incarnations;
+mod leaks;
 mod leave;
 mod logs;
 mod objects;
@@ -138,6 +139,8 @@ fn routes(control: Control) -> Router {
         .route("/v1/objects/{kind}/{name}/logs/{service}", get(logs::stream))
         .route("/v1/apply", post(apply::apply))
         .route("/v1/diff", post(apply::diff))
+        .route("/v1/leaks", get(leaks::list))
+        .route("/v1/leaks/remove", post(leaks::remove))
         .route("/v1/approve", post(leave::approve))
         .route("/v1/sync", post(sources::sync))
         .route_layer(from_fn_with_state(control.clone(), once_it_works));

@@ -7,12 +7,13 @@ use std::sync::Arc;
 use super::commands::{Surroundings, environment, inside, leaves};
 use super::context::{Context, needs, plain, text};
 use super::infra::{bucket_desired, postgres_service, store_service};
+use super::own::{DATABASE, own_secret};
 use super::stack::{Generation, STEP_TIMEOUT_S, generation, seconds, setup_hash};
-use super::store_key::{OBJECT_STORE, store_key};
+use super::store_key::store_key;
 use super::{Effective, Stop, agent_id, effective, names, requests, services, stack, tree, verify};
 use crate::desired::Dependency;
 use crate::hash;
-use crate::id::{ObjectKey, ResourceId, ResourceKind, Uid};
+use crate::id::{ResourceId, ResourceKind};
 use crate::kinds::{Need, Resource, bucket, database, file, setup, worktree};
 use crate::secret::Text;
 use crate::spec::diagnostic::Diagnostic;
@@ -464,23 +465,6 @@ pub(super) fn add_setup(
 fn unknown_generation(database: &crate::spec::Database) -> Generation {
     let name = database.template.as_ref().map_or("", |template| template.name.as_str());
     Generation { hash: "unknown".into(), database: name.to_owned() }
-}
-
-/// What an incarnation has a secret of its own for, beside its bucket: its database.
-const DATABASE: &str = "database";
-
-/// How the store of secrets calls a secret of this incarnation.
-pub(super) fn own_secret(cx: &Context<'_>, what: &str) -> String {
-    secret_of(cx.key, cx.uid, what)
-}
-
-fn secret_of(key: &ObjectKey, uid: &Uid, what: &str) -> String {
-    format!("{}-{}-{what}", key.slug(), uid.short())
-}
-
-/// How the store of secrets calls all that are an incarnation's own.
-pub fn own_secrets(key: &ObjectKey, uid: &Uid) -> [String; 2] {
-    [DATABASE, OBJECT_STORE].map(|what| secret_of(key, uid, what))
 }
 
 pub(super) fn millis(duration: std::time::Duration) -> u64 {

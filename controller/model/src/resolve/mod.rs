@@ -13,6 +13,7 @@ mod facts;
 mod infra;
 mod merge;
 pub(crate) mod names;
+mod own;
 mod postgres_url;
 mod probes;
 mod processes;
@@ -32,7 +33,6 @@ use crate::id::{ObjectKey, Uid};
 use crate::spec::diagnostic::{Diagnostic, arrange};
 use crate::spec::parse::{Body, Document};
 
-pub use agent::own_secrets;
 pub use alias::{NOTHING, is_alias};
 pub(crate) use commands::SECRET_IN_COMMAND;
 pub use containers::project;
@@ -41,6 +41,7 @@ pub use context::{SPEC_SECRETS, agent_id};
 pub use facts::{Facts, Need};
 pub use infra::server_secrets;
 pub use merge::{Effective, effective};
+pub use own::{own_secrets, owner_of_secret, slug_and_short};
 pub use postgres_url::connection_of_app;
 
 /// What came of resolving a set of documents.

@@ -1,8 +1,8 @@
 //! With which key an agent opens its bucket. How a store is told of it is left to the providers.
 
 use super::Stop;
-use super::agent::own_secret;
 use super::context::Context;
+use super::own::own_secret;
 use crate::id::ObjectKey;
 use crate::kinds::bucket;
 use crate::kinds::service::StoreConnection;

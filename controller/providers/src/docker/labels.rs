@@ -76,6 +76,11 @@ pub fn settings(labels: Option<&HashMap<String, String>>) -> Option<BTreeMap<Str
     (label.version == VERSION).then_some(label.settings)
 }
 
+/// Which Infra's a thing of ours is.
+pub fn infra(labels: Option<&HashMap<String, String>>) -> Option<String> {
+    labels?.get(INFRA).cloned()
+}
+
 /// Which compose project, if any.
 pub fn compose_project(labels: Option<&HashMap<String, String>>) -> Option<&str> {
     labels?.get(COMPOSE_PROJECT).map(String::as_str)

@@ -17,6 +17,7 @@ mod labels;
 mod listing;
 mod live;
 mod logs;
+mod marked;
 mod network;
 mod own;
 mod probe;
@@ -27,6 +28,7 @@ mod volumes;
 
 pub use engine::Engine;
 pub use error::DockerError;
+pub(crate) use error::chain;
 pub use live::Containers;
 pub use logs::From;
 pub use provider::{DockerProvider, Notify};

@@ -16,6 +16,7 @@ mod exclude;
 pub mod facts;
 pub mod identity;
 mod lock;
+pub mod marked;
 mod observe;
 pub(crate) mod occupants;
 mod old;

@@ -12,6 +12,7 @@ mod dropping;
 pub mod embedded;
 pub mod error;
 mod locked;
+pub mod marked;
 pub mod note;
 mod passwords;
 mod provider;

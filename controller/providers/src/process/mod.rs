@@ -14,6 +14,7 @@ pub(crate) mod figures;
 mod folders;
 mod launch;
 mod lock;
+pub mod marked;
 pub mod ports;
 pub mod probe;
 mod provider;

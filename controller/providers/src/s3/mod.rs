@@ -10,6 +10,7 @@ mod admin;
 mod apply;
 mod client;
 mod error;
+pub mod marked;
 mod minio;
 mod names;
 mod provider;

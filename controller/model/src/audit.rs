@@ -228,6 +228,7 @@ mod tests {
         let lines: Vec<String> =
             told.iter().map(|it| format!("{} {} -> {}", it.name, it.about, it.fix)).collect();
         insta::assert_snapshot!(lines.join("\n"), @"
+        process/agent-8~api is of no object that is known -> ctl leaks remove 'process/agent-8~api'
         pid/42 runs with our mark, and nobody supervises it -> kill 42
         database/shared/trash_00000009_agent_1 carries our mark and is of no object that is known, in the trash -> ctl leaks remove 'database/shared/trash_00000009_agent_1'
         volume/other_data carries our mark and is of no object that is known -> ctl leaks remove 'volume/other_data'

@@ -42,6 +42,10 @@ impl Containers {
                 self.engine.call(&format!("remove volume {name}"), removal).await
             }
             Thing::Network { name } => {
+                let found = find(&self.engine, &mark.installation).await?;
+                if !found.iter().any(|it| it.thing == *thing) {
+                    return Ok(());
+                }
                 let removal = client.remove_network(name);
                 self.engine.call(&format!("remove network {name}"), removal).await
             }

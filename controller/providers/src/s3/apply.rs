@@ -310,7 +310,7 @@ fn lock(root: &Path, place: &Place) -> Result<(), S3Error> {
 }
 
 /// Removes the keys that open a bucket, except one.
-fn remove_keys(root: &Path, bucket: &str, except: Option<&str>) -> Result<(), S3Error> {
+pub fn remove_keys(root: &Path, bucket: &str, except: Option<&str>) -> Result<(), S3Error> {
     for key in BucketKey::list(root)? {
         if key.bucket == bucket && Some(key.access_key.as_str()) != except {
             BucketKey::remove(root, &key.access_key)?;

@@ -8,9 +8,10 @@ use agent_harness_model::id::Mark;
 use agent_harness_model::kinds::service::StoreConnection;
 use futures_util::{StreamExt as _, stream};
 
+use super::apply::remove_keys;
 use super::error::S3Error;
 use super::remote::{Remote, Tags};
-use super::{admin, names, purge};
+use super::{admin, minio, names, purge};
 use crate::fs;
 use crate::object_store::{Listed, StoreError};
 
@@ -56,9 +57,18 @@ pub async fn remove(
         let (bucket, whose) = (bucket.to_owned(), "somebody else".to_owned());
         return Err(S3Error::Foreign { bucket, whose });
     }
+    // First what opens it: without the bucket nobody would know of it.
     match remote.embedded_root() {
-        Some(_) => admin::purge(connection, bucket).await,
-        None => purge::purge(&remote, bucket).await,
+        Some(root) => {
+            remove_keys(root, bucket, None)?;
+            admin::purge(connection, bucket).await
+        }
+        None => {
+            if let Some(key) = tags.get(names::KEY) {
+                minio::take(&remote, key, mark).await?;
+            }
+            purge::purge(&remote, bucket).await
+        }
     }
 }
 

@@ -62,7 +62,8 @@ impl Made {
             ..Config::default()
         };
         let container = format!("harness-{infra}-box-1");
-        let place = Place { infra, name: "box".to_owned(), container, volumes: Vec::new() };
+        let volumes = vec![format!("harness-{infra}_data")];
+        let place = Place { infra, name: "box".to_owned(), container, volumes };
         let want = Desired { place, fingerprint: "f".to_owned(), config, ready: Vec::new() };
         let provider = DockerProvider::new(Arc::clone(engine), Arc::new(|_, _| {}), None);
         let containers = Containers::new(Arc::clone(engine));

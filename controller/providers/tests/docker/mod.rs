@@ -2,4 +2,5 @@
 //! with `HARNESS_TEST_DOCKER=require` that is a failure.
 
 mod engine;
+mod leaks;
 mod live;

@@ -6,6 +6,7 @@
 mod cuts;
 mod drift;
 mod isolation;
+mod leaks;
 mod life;
 mod refusals;
 mod rules;

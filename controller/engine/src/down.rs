@@ -12,7 +12,7 @@ use agent_harness_model::kinds::{AnyTarget, Place};
 use jiff::Timestamp;
 use tokio::task::JoinSet;
 
-use crate::assemble::{begin_deletion, policy_of};
+use crate::assemble::{Unreadable, begin_deletion, policy_of};
 use crate::converge::Converger;
 use crate::core::Core;
 use crate::facts::chain;
@@ -48,6 +48,9 @@ pub enum DownError {
         if .0.len() == 1 { "is" } else { "are" }
     )]
     Protected(Vec<String>),
+    /// Somebody may be protected.
+    #[error("nothing was ended: {0}")]
+    Unreadable(#[from] Unreadable),
     /// Something is still there.
     #[error("not everything ended: {}", .0.join("; "))]
     Left(Vec<String>),
@@ -65,6 +68,8 @@ pub async fn down<W: World>(converger: &Arc<Converger<W>>, purge: bool) -> Resul
     if purge {
         // All of it before anything is done: whoever is cut off here goes on with it at the next start.
         let _turn = core.survey_turn();
+        // One more spec may have been accepted since.
+        refuse_protected(core)?;
         for (_, uid) in ORDER.into_iter().flat_map(|kind| uids(core, kind)) {
             let (retention, now) = (core.config.retention, Timestamp::now());
             begin_deletion(&mut core.ledger(), &uid, true, retention, now)?;
@@ -93,8 +98,12 @@ pub async fn down<W: World>(converger: &Arc<Converger<W>>, purge: bool) -> Resul
 fn refuse_protected(core: &Core) -> Result<(), DownError> {
     let ledger = core.ledger();
     let live = ledger.records().filter(|record| record.deletion.is_none());
-    let protected = live.filter(|record| policy_of(&ledger, record).is_protected());
-    let protected: Vec<String> = protected.map(|record| record.key.to_string()).collect();
+    let mut protected = Vec::new();
+    for record in live {
+        if policy_of(&ledger, record)?.is_protected() {
+            protected.push(record.key.to_string());
+        }
+    }
     if protected.is_empty() { Ok(()) } else { Err(DownError::Protected(protected)) }
 }
 

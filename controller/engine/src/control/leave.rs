@@ -68,10 +68,16 @@ fn delete_object(core: &Core, key: &ObjectKey, query: &DeleteQuery) -> Result<De
     let first = going.first().ok_or_else(|| nothing_to_delete(core, key))?;
     for record in going.iter().filter(|record| record.deletion.is_none()) {
         refuse_if_elsewhere(core, key, &record.origin)?;
-        if policy_of(&core.ledger(), record).is_protected() {
-            return Err(Refusal::Conflict(format!(
-                "{key} is protected: take `deletion: {{protect: true}}` out of its spec, or of its Stack's, first"
-            )));
+        match policy_of(&core.ledger(), record) {
+            Ok(policy) if !policy.is_protected() => {}
+            Ok(_) => {
+                return Err(Refusal::Conflict(format!(
+                    "{key} is protected: take `deletion: {{protect: true}}` out of its spec, or of its Stack's, first"
+                )));
+            }
+            Err(unreadable) => {
+                return Err(Refusal::Conflict(format!("{key} stays: {unreadable}")));
+            }
         }
     }
     let destroyed = if purge { data::of(&going) } else { Vec::new() };

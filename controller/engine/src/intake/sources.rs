@@ -166,13 +166,8 @@ impl Sources {
             blocked.extend(waiting.map(|key| (key.clone(), guard.clone())));
         }
         for key in leave.clone() {
-            let own = last_good.get(&key);
-            if own.is_some_and(|own| policy(own, |other| last_good.get(other)).is_protected()) {
-                let message = "its spec says `deletion: {protect: true}`: put its file back, or take that out of it first";
-                blocked.insert(
-                    key.clone(),
-                    Blocked { by: Blocker::Protection, message: message.to_owned() },
-                );
+            if let Some(message) = protection(&key, &last_good, ledger) {
+                blocked.insert(key.clone(), Blocked { by: Blocker::Protection, message });
                 leave.remove(&key);
                 kept.insert(key);
                 continue;
@@ -418,6 +413,15 @@ pub fn document(record: &ObjectRecord) -> Option<Document> {
     let text = format!("{}{}", "\n".repeat(origin.line.saturating_sub(1)), origin.text);
     let parsed = parse(&origin.file.display().to_string(), text.as_bytes());
     parsed.documents.into_iter().find(|document| document.key == record.key)
+}
+
+/// Why an object is not let go, or may have to stay.
+fn protection(key: &ObjectKey, last_good: &LastGood, ledger: &Ledger) -> Option<String> {
+    let said = "its spec says `deletion: {protect: true}`: put its file back, or take that out of it first";
+    match policy(last_good.get(key)?, ledger, |other| last_good.get(other)) {
+        Ok(policy) => policy.is_protected().then(|| said.to_owned()),
+        Err(unreadable) => Some(unreadable.to_string()),
+    }
 }
 
 /// Objects that refer to `key` and stay.

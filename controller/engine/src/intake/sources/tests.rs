@@ -313,3 +313,45 @@ fn a_protected_agent_stays_until_its_spec_lets_it_go() {
         SignedDuration::from_hours(7 * 24)
     );
 }
+
+#[test]
+fn an_agent_is_kept_as_long_as_its_stack_says_also_when_both_leave_at_once() {
+    let mut case = Case::new();
+    case.write("stack.yaml", &object("Stack", "app", "deletion: {retain: 7d}"));
+    case.at(0);
+    for file in ["stack.yaml", "agent-1.yaml", "agent-2.yaml"] {
+        case.remove(file);
+    }
+    // Something stays, so that the folder is not empty.
+    case.write("other.yaml", &object("Stack", "other", "ports: {api: 9000}"));
+    case.at(1);
+    case.sources.approve();
+    case.at(10);
+    let gone: Vec<_> = case.ledger.records().filter_map(|it| it.deletion.as_ref()).collect();
+    let kept = gone.iter().map(|it| it.until.duration_since(it.requested_at).as_hours());
+    let mut kept: Vec<_> = kept.collect();
+    kept.sort_unstable();
+    assert_eq!(kept, [24, 7 * 24, 7 * 24], "the Stack itself, and two agents");
+}
+
+#[test]
+fn who_may_be_protected_by_what_cannot_be_read_stays() {
+    let mut case = Case::new();
+    case.at(0);
+    let uid = case.ledger.live(&ObjectKey::stack("app")).unwrap().uid.clone();
+    // Accepted by a later version.
+    let later = object("Stack", "app", "fromTheFuture: true");
+    case.ledger.update(&uid, |record| record.origin.text.clone_from(&later)).unwrap();
+    case.write("stack.yaml", &later);
+    case.remove("agent-1.yaml");
+    case.at(1);
+    let intake = case.at(10);
+    assert!(case.live("agent-1"));
+    let blocked = &intake.blocked[&ObjectKey::agent("agent-1")];
+    assert_eq!(blocked.by, Blocker::Protection);
+    assert_eq!(
+        blocked.message,
+        "whether it is protected is not known: the spec of stack/app that is in force cannot be read by this version; \
+         apply it anew first"
+    );
+}

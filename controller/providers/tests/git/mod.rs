@@ -4,6 +4,7 @@ mod astray;
 mod cuts;
 mod exchange;
 pub mod fixture;
+mod hazards;
 mod left;
 mod locks;
 mod strangers;

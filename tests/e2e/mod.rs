@@ -27,6 +27,7 @@ mod leaks;
 mod life;
 mod lightdash;
 mod limits;
+mod pressure;
 mod prove;
 mod stand_in;
 mod stop;

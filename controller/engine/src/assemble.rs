@@ -262,7 +262,7 @@ pub fn add_leaving(
             _ if entry.kept.as_ref().is_some_and(|kept| kept.dropped) => true,
             // Its volumes hold data that nobody but a purge removes.
             Some(deletion) if id.kind == ResourceKind::Container => deletion.purge,
-            Some(deletion) => deletion.purge || now >= deletion.until,
+            Some(deletion) => deletion.purge || now >= deletion.until || entry.gives_way,
             None if id.kind == ResourceKind::Container => false,
             // See `generations`.
             None if id.kind == ResourceKind::Template => false,

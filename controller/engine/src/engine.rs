@@ -27,6 +27,7 @@ use crate::facts::chain;
 use crate::intake::watch::Watch;
 use crate::leaks;
 use crate::observe::{Observer, Question};
+use crate::pressure;
 use crate::publish;
 use crate::pull::webhook;
 use crate::questions;
@@ -271,6 +272,11 @@ async fn resync<W: World>(converger: Arc<Converger<W>>) {
         }
         if let Some(outside) = world.live() {
             leaks::note(core, &outside).await;
+            let of = Arc::clone(core);
+            let relieved = tokio::task::spawn_blocking(move || pressure::relieve(&of)).await;
+            if let Ok(Err(error)) = relieved {
+                tracing::warn!("what lies in the trash cannot give way: {}", chain(&error));
+            }
         }
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use agent_harness_model::api::Severity;
 use agent_harness_model::desired::{Desired, DesiredObject, Wanted};
-use agent_harness_model::id::{ResourceId, Uid};
+use agent_harness_model::id::{ResourceId, ResourceKind, Uid};
 use agent_harness_model::kinds::{
     Action, AnyTarget, Have, Place, Resource, bucket, container, database, process, service,
     worktree,
@@ -282,6 +282,8 @@ pub fn leave(
             AnyTarget::Present(_) => false,
             // Nothing to be done about it means that nothing of ours is there.
             AnyTarget::Gone => true,
+            // It lies in the worktree, wherever that is by now, and is known to be ours there.
+            AnyTarget::Trashed if id.kind == ResourceKind::File => false,
             AnyTarget::Trashed => matches!(have.get(id), Seen::Known(None)),
         })
         .map(|(id, wanted)| (id.local(), wanted))

@@ -120,11 +120,16 @@ fn disk(found: &Result<(u64, u64), String>) -> Check {
             let fix = "see what takes the room: `ctl trash` lists what is kept of deleted agents";
             match *free {
                 0 => Check::problem(name, message, fix),
-                free if free < FREE.min(size / 10) => Check::warning(name, message, fix),
+                free if is_nearly_full(*size, free) => Check::warning(name, message, fix),
                 _ => Check::ok(name, message),
             }
         }
     }
+}
+
+/// Whether a disk of so many bytes is soon full.
+pub fn is_nearly_full(size: u64, free: u64) -> bool {
+    free < FREE.min(size / 10)
 }
 
 fn kernel(

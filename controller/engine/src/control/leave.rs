@@ -296,7 +296,7 @@ fn restore(core: &Core, record: &ObjectRecord) -> Result<Written, Refusal> {
     trial::check(core, &core.view(), &Given::from(proposed))?;
     // The ledger first: if we are killed in between, it leaves once more and is in the trash again.
     core.ledger()
-        .update(&record.uid, |record| record.deletion = None)
+        .update(&record.uid, ObjectRecord::come_back)
         .map_err(|error| Refusal::failed(&error))?;
     let mut edits = Edits::of(specs);
     let free = edits.holds(&origin.file) && edits.is_free(&origin.file);

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use agent_harness_model::api::Trashed;
-use agent_harness_model::id::ResourceId;
+use agent_harness_model::id::{ResourceId, ResourceKind};
 use agent_harness_model::kinds::Place;
 use axum::Json;
 use axum::extract::{Query, State};
@@ -60,7 +60,10 @@ pub(super) fn trashed(ledger: &Ledger, retention: SignedDuration) -> Vec<Trashed
         match &record.deletion {
             Some(deletion) if deletion.purge => {}
             Some(deletion) => {
-                let resources = record.resources.keys().cloned().collect();
+                // Files lie in the worktree, and come back with it.
+                let kept =
+                    record.resources.iter().filter(|(_, it)| it.place.kind() != ResourceKind::File);
+                let resources = kept.map(|(local, _)| local.clone()).collect();
                 let (since, until) = (deletion.requested_at, deletion.until);
                 all.push(trash(record, since, until, resources));
             }

@@ -156,7 +156,7 @@ impl Ledger {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use agent_harness_model::kinds::{Place, process};
+    use agent_harness_model::kinds::{Place, file, process};
     use agent_harness_model::world::Record;
     use jiff::Timestamp;
 
@@ -183,6 +183,27 @@ mod tests {
             },
         );
         record
+    }
+
+    #[test]
+    fn who_comes_back_stays_and_its_files_are_ours_without_being_there() {
+        let mut record = record();
+        let file = Place::File(file::Place { root: "/tree".into(), path: "a.md".into() });
+        let applied = Record { applied: Some("f2".into()), intended: None };
+        let entry = Entry { record: applied.clone(), gives_way: true, ..Entry::new(file) };
+        record.resources.insert("file/a.md".into(), entry);
+        record.deletion = Some(Deletion {
+            requested_at: Timestamp::UNIX_EPOCH,
+            purge: false,
+            trashed_at: Some(Timestamp::UNIX_EPOCH),
+            until: Timestamp::UNIX_EPOCH,
+        });
+        record.come_back();
+        let file = &record.resources["file/a.md"];
+        assert_eq!((&record.deletion, file.gives_way), (&None, false));
+        assert_eq!(file.record, Record { applied: None, intended: applied.applied });
+        let process = &record.resources["process/api"].record;
+        assert_eq!(process.applied.as_deref(), Some("f1"));
     }
 
     #[test]

@@ -103,6 +103,9 @@ pub struct Entry {
     /// It is what a database was in an earlier life.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kept: Option<Kept>,
+    /// It goes before its time: the disk is nearly full, and all of it is elsewhere as well.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub gives_way: bool,
 }
 
 impl Entry {
@@ -115,6 +118,7 @@ impl Entry {
             generation: None,
             life: None,
             kept: None,
+            gives_way: false,
         }
     }
 }
@@ -150,6 +154,18 @@ impl ObjectRecord {
             rebuilds: 0,
             suspended_at: None,
             deletion: None,
+        }
+    }
+
+    /// It stays after all, with what is there of it still.
+    pub fn come_back(&mut self) {
+        self.deletion = None;
+        for entry in self.resources.values_mut() {
+            entry.gives_way = false;
+            // Until its worktree is back it is not there, and nobody has removed it.
+            if matches!(entry.place, Place::File(_)) && entry.record.applied.is_some() {
+                entry.record.intended = entry.record.applied.take();
+            }
         }
     }
 

@@ -101,14 +101,16 @@ fn changes(git: &Git<'_>) -> Result<Option<String>, GitError> {
 }
 
 fn reachable(repo: &Repo, commit: &str, patience: Patience) -> Result<bool, GitError> {
-    let found = Git::of_repo(&repo.common).within(patience).run(&[
-        "for-each-ref",
-        "--count=1",
-        "--contains",
-        commit,
-        "refs/heads",
-        "refs/remotes",
-        "refs/tags",
-    ])?;
-    Ok(!found.is_empty())
+    is_on(repo, commit, &["refs/heads", "refs/remotes", "refs/tags"], patience)
+}
+
+/// Whether one of these references, or one below them, leads to a commit.
+pub fn is_on(
+    repo: &Repo,
+    commit: &str,
+    references: &[&str],
+    patience: Patience,
+) -> Result<bool, GitError> {
+    let words = [&["for-each-ref", "--count=1", "--contains", commit], references].concat();
+    Ok(!Git::of_repo(&repo.common).within(patience).run(&words)?.is_empty())
 }

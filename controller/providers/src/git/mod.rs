@@ -21,6 +21,7 @@ mod observe;
 pub(crate) mod occupants;
 mod old;
 mod purge;
+pub mod pushed;
 pub mod receipt;
 pub(crate) mod repo;
 mod shelve;

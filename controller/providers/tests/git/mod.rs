@@ -7,6 +7,7 @@ pub mod fixture;
 mod hazards;
 mod left;
 mod locks;
+mod pushed;
 mod strangers;
 mod trash;
 mod work;

@@ -32,7 +32,11 @@ fn what_a_lost_ledger_leaves_is_found_and_removed_by_name_alone() {
     let folder = format!("{data}/base/4000000001");
     fs::create_dir(&folder).unwrap();
     fs::write(format!("{folder}/1259"), "pages").unwrap();
-    succeed(Command::new("touch").args(["-d", "1 hour ago", &folder]));
+    let run = site.state().join("run/agent-0.00000000~api");
+    fs::create_dir(&run).unwrap();
+    for left in [folder.as_ref(), run.as_os_str()] {
+        succeed(Command::new("touch").args(["-d", "1 hour ago"]).arg(left));
+    }
     site.start_with(&[("HARNESS_RESYNC", "2s")]);
     site.ready("agent-1");
 
@@ -55,6 +59,7 @@ fn what_a_lost_ledger_leaves_is_found_and_removed_by_name_alone() {
         format!("file/{state}/secrets/agent-agent-2-{short}-database"),
         format!("file/{state}/secrets/agent-agent-2-{short}-object-store"),
         format!("file/{state}/setup/agent-agent-2-{short}"),
+        "process/agent-0.00000000~api".to_owned(),
     ]
     .into();
     let of_processes = |name: &String| name.starts_with("process/agent-2.");
@@ -62,7 +67,7 @@ fn what_a_lost_ledger_leaves_is_found_and_removed_by_name_alone() {
     wanted.extend(names().into_iter().filter(of_processes));
     assert_eq!(names(), wanted);
     let doctor = site.ctl_ok(&["doctor"]);
-    assert!(doctor.contains("10 things carry our mark"), "{doctor}");
+    assert!(doctor.contains("11 things carry our mark"), "{doctor}");
     let table = site.ctl_ok(&["leaks"]);
     assert!(table.contains(short) && table.contains("in which no database is"), "{table}");
 
@@ -92,6 +97,7 @@ fn what_a_lost_ledger_leaves_is_found_and_removed_by_name_alone() {
     assert!(!site.git(&["worktree", "list"]).contains("agent-2"));
     assert_eq!(site.git(&["branch", "--list", "agent/agent-2"]).trim(), "agent/agent-2");
     assert!(site.processes(2).is_empty(), "{orphans:?} ran on");
+    assert!(!run.exists());
     assert_eq!(site.processes(1), others, "agent 1 had no part in it");
     let count = "SELECT count(*) FROM pg_database WHERE datname IN ('agent_1', 'agent_9')";
     assert_eq!(site.sql("postgres", count), "2");

@@ -36,29 +36,33 @@ pub async fn note(core: &Core, outside: &Live) {
 /// Removes those of these names that are leaks now.
 pub async fn remove(core: &Core, outside: &Live, names: &[String]) -> Vec<Removed> {
     let Looked { leaks, unknown } = look(core, outside, true).await;
-    let connections = core.view().connections.clone();
     let mut removed = Vec::new();
-    let (there, absent): (Vec<_>, Vec<_>) =
-        names.iter().partition(|name| leaks.iter().any(|it| it.thing.to_string() == **name));
-    for leak in leaks.iter().filter(|it| there.contains(&&it.thing.to_string())) {
-        let done = match &leak.thing {
-            _ if !audit::told(leak).removable => {
-                Err(format!("that is a person's to do: {}", audit::told(leak).fix))
-            }
-            Thing::File { path } => remove_file(path).map_err(|error| chain(&error)),
-            thing => outside.remove_marked(&connections, &mark(core, &leak.owner), thing).await,
-        };
-        removed.push(Removed { name: leak.thing.to_string(), error: done.err() });
+    for leak in leaks.iter().filter(|leak| names.contains(&leak.thing.to_string())) {
+        let error = remove_one(core, outside, leak).await.err();
+        removed.push(Removed { name: leak.thing.to_string(), error });
     }
-    for name in absent {
+    let is_leak = |name: &str| leaks.iter().any(|leak| leak.thing.to_string() == name);
+    for name in names.iter().filter(|name| !is_leak(name)) {
         let why = unknown.first().map_or_else(
             || "is no leak: `ctl leaks` lists them".to_owned(),
             |why| format!("was not found, and not everything could be looked at: {why}"),
         );
         removed.push(Removed { name: name.clone(), error: Some(why) });
     }
-    core.note_leaks(look(core, outside, false).await.leaks.len());
+    note(core, outside).await;
     removed
+}
+
+async fn remove_one(core: &Core, outside: &Live, leak: &Found) -> Result<(), String> {
+    let told = audit::told(leak);
+    match &leak.thing {
+        _ if !told.removable => Err(format!("that is a person's to do: {}", told.fix)),
+        Thing::File { path } => remove_file(path).map_err(|error| chain(&error)),
+        thing => {
+            let connections = core.view().connections.clone();
+            outside.remove_marked(&connections, &mark(core, &leak.owner), thing).await
+        }
+    }
 }
 
 /// What something carries. Of what outlives every incarnation, any of the installation's will do.

@@ -114,14 +114,10 @@ pub fn leaks(found: Vec<Found>, known: &Known) -> Vec<Found> {
     leaks.sort_by(|a, b| a.thing.cmp(&b.thing));
     leaks.dedup();
     // With what supervises them, they go.
-    let supervised: Vec<Owner> =
-        leaks.iter().filter(|it| matches!(it.thing, Thing::Process { .. })).map(owner).collect();
+    let supervised = leaks.iter().filter(|it| matches!(it.thing, Thing::Process { .. }));
+    let supervised: Vec<Owner> = supervised.map(|it| it.owner.clone()).collect();
     leaks.retain(|it| !matches!(it.thing, Thing::Stray { .. }) || !supervised.contains(&it.owner));
     leaks
-}
-
-fn owner(found: &Found) -> Owner {
-    found.owner.clone()
 }
 
 /// What a person is told of one, with the command that removes it.
@@ -134,6 +130,9 @@ pub fn told(leak: &Found) -> Leak {
         Thing::Directory { path, size, .. } => {
             let about = format!("{} in which no database is, older than 10 minutes", bytes(*size));
             (about, Some(format!("rm -r '{path}'")))
+        }
+        Thing::Process { .. } if leak.owner == Owner::Nobody => {
+            (leak.state.unwrap_or("has ended").to_owned(), None)
         }
         Thing::Process { .. } => ("is of no object that is known".to_owned(), None),
         Thing::File { .. } => ("was left by an object that is gone".to_owned(), None),
@@ -223,11 +222,16 @@ mod tests {
             found(Thing::Stray { pid: 43 }, of("0190-00000008")),
             found(Thing::Process { folder: "agent-8~api".into() }, of("0190-00000008")),
             found(orphan, Owner::Nobody),
+            Found {
+                state: Some("has ended, and only its folder is left"),
+                ..found(Thing::Process { folder: "agent-7~api".into() }, Owner::Nobody)
+            },
         ];
         let told: Vec<Leak> = leaks(all, &known).iter().map(told).collect();
         let lines: Vec<String> =
             told.iter().map(|it| format!("{} {} -> {}", it.name, it.about, it.fix)).collect();
         insta::assert_snapshot!(lines.join("\n"), @"
+        process/agent-7~api has ended, and only its folder is left -> ctl leaks remove 'process/agent-7~api'
         process/agent-8~api is of no object that is known -> ctl leaks remove 'process/agent-8~api'
         pid/42 runs with our mark, and nobody supervises it -> kill 42
         database/shared/trash_00000009_agent_1 carries our mark and is of no object that is known, in the trash -> ctl leaks remove 'database/shared/trash_00000009_agent_1'
@@ -235,8 +239,8 @@ mod tests {
         file//state/setup/agent-agent-1-00000009 was left by an object that is gone -> ctl leaks remove 'file//state/setup/agent-agent-1-00000009'
         directory/shared//pg/base/16999 7.0Mi in which no database is, older than 10 minutes -> rm -r '/pg/base/16999'
         ");
-        assert_eq!(check(&told, &[]).message, summary(6));
-        assert!(check(&told[1..2], &[]).message.contains("pid/42 runs"));
+        assert_eq!(check(&told, &[]).message, summary(7));
+        assert!(check(&told[2..3], &[]).message.contains("pid/42 runs"));
         assert_eq!(check(&[], &["x".into()]).message, "not everything could be looked at: x");
     }
 }

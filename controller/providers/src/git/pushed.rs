@@ -39,9 +39,10 @@ pub fn only_here(
     if let Some(work) = busy(&repo, admin, tree, Some(&head.commit), patience) {
         return Ok(Some(work));
     }
-    if fs::metadata(admin.join("modules"))?.is_some() || has_submodules(&tree.join(".gitmodules"))?
-    {
-        return Ok(Some("it has submodules".to_owned()));
+    for sign in [admin.join("modules"), tree.join(".gitmodules")] {
+        if fs::metadata(sign)?.is_some() {
+            return Ok(Some("it has submodules".to_owned()));
+        }
     }
     if !is_on(&repo, &head.commit, &["refs/remotes"], patience)? {
         return Ok(Some("its commits are on no branch of a remote".to_owned()));
@@ -61,10 +62,6 @@ pub fn only_here(
         }
     }
     Ok(None)
-}
-
-fn has_submodules(modules: &Path) -> Result<bool, GitError> {
-    Ok(fs::metadata(modules)?.is_some())
 }
 
 /// What a package manager has installed, or lies in a folder that says so of itself.

@@ -14,10 +14,13 @@ use super::launch::ProcessId;
 use super::state::ProcessState;
 use super::supervisor::Supervisor;
 
+/// How long a folder without a process is left alone: one may be about to start in it.
+const SETTLES: Duration = Duration::from_mins(10);
+
 /// How long a process of nobody's may take to end.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// The supervised ones.
+/// The supervised ones, and folders that are left of some.
 pub fn find(supervisor: &Supervisor, installation: &str) -> Result<Vec<Found>, SuperviseError> {
     let mut all = Vec::new();
     for (id, process) in supervisor.list()? {
@@ -28,6 +31,11 @@ pub fn find(supervisor: &Supervisor, installation: &str) -> Result<Vec<Found>, S
         let thing = Thing::Process { folder: id.folder() };
         all.extend(mark.map(|mark| Found { thing, owner: Owner::Incarnation(mark.uid), state }));
     }
+    all.extend(supervisor.empty_folders(SETTLES)?.iter().map(|id| Found {
+        thing: Thing::Process { folder: id.folder() },
+        owner: Owner::Nobody,
+        state: Some("has ended, and only its folder is left"),
+    }));
     Ok(all)
 }
 
@@ -50,17 +58,17 @@ pub fn strays(installation: &str) -> io::Result<Vec<Found>> {
     Ok(all)
 }
 
-/// Ends a supervised process that carries the mark, and forgets it. Gone already: Ok.
+/// Ends a supervised process that carries the mark, and forgets it; or what is left of one. Gone already: Ok.
 pub async fn remove(
     supervisor: &Supervisor,
     mark: &Mark,
     folder: &str,
 ) -> Result<(), SuperviseError> {
     let Some(id) = ProcessId::from_folder(folder) else { return Ok(()) };
-    let Some(process) = supervisor.get(&id)? else { return Ok(()) };
-    if process.mark != mark.to_string() {
-        return Ok(());
+    match supervisor.get(&id)? {
+        Some(process) if process.mark != mark.to_string() => return Ok(()),
+        Some(_) => supervisor.stop(&id, Signal::TERM, GRACE).await?,
+        None => {}
     }
-    supervisor.stop(&id, Signal::TERM, GRACE).await?;
     supervisor.forget(&id).await
 }

@@ -109,6 +109,22 @@ impl Supervisor {
         Ok(found)
     }
 
+    /// Run folders in which no process is and that nobody has touched for this time: of a start or a forgetting that was
+    /// cut.
+    pub fn empty_folders(&self, since: Duration) -> Result<Vec<ProcessId>, SuperviseError> {
+        let mut empty = Vec::new();
+        for folder in fs::list_dir(&self.run_root)? {
+            let name = folder.file_name().and_then(|name| name.to_str());
+            let Some(id) = name.and_then(ProcessId::from_folder) else { continue };
+            let touched = fs::metadata(&folder)?.and_then(|found| found.modified().ok());
+            let is_old = touched.and_then(|at| at.elapsed().ok()).is_some_and(|age| age >= since);
+            if is_old && matches!(self.get(&id), Ok(None)) {
+                empty.push(id);
+            }
+        }
+        Ok(empty)
+    }
+
     /// One process; `None`: never started, or forgotten.
     pub fn get(&self, id: &ProcessId) -> Result<Option<Process>, SuperviseError> {
         self.look(id, Lock::Unknown)
